@@ -1,0 +1,143 @@
+"""A shard's book: its cursor, jobs, holds and timetable, and the few strokes with which the rules write in it."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from kadence.domain.decision import Decision, Fire, Happening
+from kadence.domain.job import Fitness, Job, Operator, State, effective_state
+from kadence.domain.partition import partition_for
+from kadence.domain.timetable import Timetable
+
+if TYPE_CHECKING:
+    from kadence.domain.holds import Hold
+    from kadence.domain.job import AppliedHold
+    from kadence.domain.spec import Timing
+
+IDS_REMEMBERED: Final = 100
+
+
+@dataclass(slots=True)
+class Cursor:
+    """How far a shard is: see "State records" in the contract. ``through`` in ms, the offsets are next to apply."""
+
+    through: int
+    after: str | None = None
+    control: int = 0
+    outcomes: int = 0
+
+
+class Book:
+    """Everything one shard knows. The rules (`settle`, `control`, `shard`) are its only writers."""
+
+    def __init__(self, namespace: str, shard: int, shards: int, cursor: Cursor) -> None:
+        """An empty book for shard ``shard`` of ``shards``."""
+        self.namespace = namespace
+        self.shard = shard
+        self.shards = shards
+        self.cursor = cursor
+        self.now = cursor.through
+        self.jobs: dict[str, Job] = {}
+        self.holds: dict[str, AppliedHold] = {}
+        self.timetable = Timetable()
+        self.decision = Decision()
+        self.owing: dict[str, Job] = {}
+        self.ending: dict[str, Job] = {}
+        self.problems: dict[str, str] = {}
+        self.targets: dict[str, dict[str, Job]] = {}
+        self._wakes: list[tuple[int, str, str]] = []
+
+    def owns(self, name: str) -> bool:
+        """Whether a name belongs to this shard."""
+        return partition_for(name.encode(), self.shards) == self.shard
+
+    def settled(self, job: Job, timing: Timing) -> int:
+        """The due time up to which (inclusive) this job's are decided: its floor, or what the cursor has passed."""
+        bound = self.cursor.through - timing.delay
+        if self.cursor.after is not None and job.name > self.cursor.after:
+            bound -= 1
+        return max(bound, job.floor)
+
+    def first_open(self) -> int:
+        """The first firing instant that is not wholly decided."""
+        return self.cursor.through + (1 if self.cursor.after is None else 0)
+
+    def kept_from(self, timestamp: int) -> int:
+        """From which firing instant something written at broker time ``timestamp`` keeps a job from firing.
+
+        From its own time on, but never from before what is decided already.
+        """
+        return max(timestamp, self.cursor.through + 1)
+
+    def fire(self, job: Job, due: int, cause: str) -> None:
+        """Emit the execution of one due time."""
+        if job.spec is not None:
+            self.decision.fires.append(Fire(job.name, job.spec, due, cause))
+            self.decision.instants[due + job.spec.timing.delay] += 1
+
+    def dirty(self, job: Job) -> None:
+        """The job's state record must be written with this transaction."""
+        self.decision.jobs[job.name] = None
+
+    def say(
+        self,
+        kind: str,
+        name: str,
+        *,
+        before: State | None = None,
+        after: State | None = None,
+        reason: str | None = None,
+        by: str | None = None,
+        offset: int | None = None,
+        detail: dict[str, object] | None = None,
+    ) -> None:
+        """Emit an event."""
+        self.decision.happenings.append(Happening(kind, name, before, after, reason, by, offset, detail or {}))
+
+    def restate(self, job: Job, at: int, reason: str | None, by: str | None) -> tuple[State, State]:
+        """Bring the job's own state up to date after a transition; returns (before, after)."""
+        before = job.state
+        job.state = effective_state(job.operator, job.fitness, held=False, finished=job.finished)
+        if job.state is not before:
+            job.since = at
+        job.reason = next((trouble.reason for trouble in job.troubles()), None)
+        job.by = by
+        if job.fitness is Fitness.CLOSED:
+            job.reason = reason if job.operator is Operator.PAUSED else None
+        self.dirty(job)
+        return before, job.state
+
+    def transition(self, to: str, reason: str, count: int = 1) -> None:
+        """Count a transition for the metric."""
+        self.decision.transitions[to, reason] += count
+
+    def wake_at(self, instant: int, kind: str, name: str) -> None:
+        """Ask to be woken when the cursor gets to an instant: a pause's ``until``, a hold's start or end."""
+        heapq.heappush(self._wakes, (instant, kind, name))
+
+    def next_wake(self) -> int | None:
+        """When the earliest wake is due, or None."""
+        return self._wakes[0][0] if self._wakes else None
+
+    def pop_wake(self) -> tuple[int, str, str]:
+        """Take the earliest wake. A wake may be stale: whoever handles it looks whether it still applies."""
+        return heapq.heappop(self._wakes)
+
+    def forget(self, job: Job) -> None:
+        """Drop a job that has neither spec nor pause left; its state record becomes a tombstone."""
+        if job.spec is None and job.operator is Operator.OPEN:
+            self.jobs.pop(job.name, None)
+            self.owing.pop(job.name, None)
+
+    def swap_hold(self, applied: AppliedHold, **changes: object) -> AppliedHold:
+        """Record that a hold started or ended; its jobs are given the new value by the caller."""
+        changed = replace(applied, **changes)  # type: ignore[arg-type]  # names are checked by `replace`
+        self.holds[applied.name] = changed
+        self.decision.holds[applied.name] = None
+        return changed
+
+    def matching(self, hold: Hold, job: Job) -> bool:
+        """Whether a hold is over a job. A pause without a spec has no tags and nothing to hold."""
+        return job.spec is not None and hold.match.matches(job.name, job.spec.tags)

@@ -1,0 +1,278 @@
+"""Applying control records: each wish is carried out or refused, in log order, and refusing changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kadence.domain import breaker, pausing, settle
+from kadence.domain.book import IDS_REMEMBERED
+from kadence.domain.decision import Fire, Refusal
+from kadence.domain.job import NO_OFFSET, Job, Owed, Rejection, Stage, State
+from kadence.domain.stimulus import (
+    Backfill,
+    CancelCommand,
+    DeleteJob,
+    LiftPause,
+    PauseJob,
+    PutHold,
+    PutJob,
+    Rejected,
+    ReleaseHold,
+    ResumeJob,
+    Skip,
+    Trigger,
+)
+
+if TYPE_CHECKING:
+    from kadence.domain.book import Book
+    from kadence.domain.spec import JobSpec
+    from kadence.domain.stimulus import Change
+
+BARRIER: Final = "barrier"
+
+
+class Refused(Exception):  # noqa: N818  it is a verdict on a record, not a failure of the program
+    """The record is not applied; the message is what its writer is told."""
+
+
+def apply(book: Book, change: Change, *, silent: bool = False) -> None:
+    """Carry out one control record that concerns this shard.
+
+    ``silent``: it was judged before (at takeover); a second refusal is not reported again.
+    """
+    if change.kind == BARRIER:
+        return
+    try:
+        _apply(book, change)
+    except Refused as refused:
+        if not silent:
+            refuse(book, change, str(refused), b"")
+    else:
+        if isinstance(change.wish, Rejected):
+            if not silent:
+                refuse(book, change, change.wish.error, change.wish.excerpt)
+        else:
+            book.decision.records[change.kind, "applied"] += 1
+    book.decision.prompt = True
+
+
+def refuse(book: Book, change: Change, error: str, excerpt: bytes) -> None:
+    """Report a record that was not applied; a bad hold concerns every shard but is reported by one."""
+    key = f"{change.kind}/{change.name}" if change.kind else ""
+    book.decision.refusals.append(Refusal(change.offset, key, error))
+    if change.kind == "job" and (job := book.jobs.get(change.name)) is not None and job.spec is not None:
+        job.rejection = Rejection(change.offset, error)
+        book.dirty(job)
+    if change.kind == "hold" and not book.owns(change.name):
+        return
+    book.decision.records[change.kind or "unknown", "rejected"] += 1
+    detail = {"excerpt": excerpt.decode("utf-8", "replace")} if excerpt else {}
+    book.say(
+        "record.rejected",
+        change.name,
+        reason=error,
+        by=change.by,
+        offset=change.offset,
+        detail={"topic": f"{book.namespace}.control", "partition": 0, "key": key, **detail},
+    )
+
+
+def _apply(book: Book, change: Change) -> None:
+    match change.wish:
+        case PutJob(spec):
+            _put(book, change, spec)
+        case DeleteJob():
+            if (job := book.jobs.get(change.name)) is not None and job.spec is not None:
+                delete(book, job, change.timestamp, change)
+        case PauseJob() | ResumeJob() | LiftPause():
+            job = book.jobs.get(change.name)
+            in_force = NO_OFFSET if job is None or job.pause is None or job.pause.created else job.pause.offset
+            _check_in_force(change, in_force)
+            pausing.apply(book, job or Job(change.name), change, change.wish)
+        case PutHold(hold):
+            applied = book.holds.get(change.name)
+            _check_in_force(change, NO_OFFSET if applied is None else applied.offset)
+            if hold.every is not None:
+                msg = "every: recurring windows are not carried out by this version of kadence; give start and end"
+                raise Refused(msg)
+            if applied is None and len(book.holds) >= pausing.MAX_HOLDS:
+                msg = f"there are {pausing.MAX_HOLDS} holds already; release one first"
+                raise Refused(msg)
+            pausing.hold(book, change, hold)
+        case ReleaseHold():
+            pausing.release(book, change)
+        case Trigger(id_, payload):
+            _trigger(book, change, id_, payload)
+        case Skip() | Backfill():
+            msg = f"{change.kind} is not carried out by this version of kadence"
+            raise Refused(msg)
+        case CancelCommand(id_):
+            if (job := book.jobs.get(change.name)) is not None and id_ in job.ids:
+                job.ids = tuple(known for known in job.ids if known != id_)
+                book.dirty(job)
+        case Rejected():
+            pass
+
+
+def _check_in_force(change: Change, offset: int) -> None:
+    if change.if_offset is not None and change.if_offset != offset:
+        now = "none is" if offset == NO_OFFSET else f"the one at offset {offset} is"
+        msg = f"stale: written for offset {change.if_offset}, but {now} in force under this key"
+        raise Refused(msg)
+
+
+def _put(book: Book, change: Change, spec: JobSpec) -> None:
+    job = book.jobs.get(change.name)
+    known = None if job is None else job.spec
+    _check_in_force(change, NO_OFFSET if job is None or known is None else job.spec_offset)
+    if known is not None and known.revision is not None and (spec.revision or 0) < known.revision:
+        msg = f"stale: revision {spec.revision or 'none'} is older than {known.revision}, which is in force"
+        raise Refused(msg)
+    if job is None:
+        job = book.jobs[change.name] = Job(change.name)
+    job.spec_offset, job.rejection = change.offset, None
+    book.dirty(job)
+    if known is None:
+        _create(book, job, change, spec)
+    elif known != spec:
+        _edit(book, job, change, known, spec)
+
+
+def _create(book: Book, job: Job, change: Change, spec: JobSpec) -> None:
+    """A job that was not there: its first due time is the first after the record's broker time."""
+    job.resumed_at = change.timestamp
+    job.since, job.finished = change.timestamp, False
+    job.floor = _first_floor(spec, change.timestamp)
+    job.spec, job.grace = spec, spec.catch_up.grace
+    if spec.paused and job.pause is None:
+        pausing.created_paused(book, job, change)
+    _, after = book.restate(job, change.timestamp, change.reason, change.by)
+    book.say("job.created", job.name, after=after, reason=change.reason, by=change.by, offset=change.offset)
+    book.transition(after, "created")
+    pausing.match_holds(book, job, change.timestamp)
+    breaker.use_target(book, job, spec)
+    schedule(book, job, spec)
+
+
+def _edit(book: Book, job: Job, change: Change, known: JobSpec, spec: JobSpec) -> None:
+    """A changed definition: the old spec decides what it owed up to the record's time, the new one goes on."""
+    retimed = known.timing != spec.timing
+    if retimed:
+        _close_old_timing(book, job, known, change.timestamp)
+        job.floor = max(job.floor, _first_floor(spec, change.timestamp)) if not spec.once else job.floor
+    if known.target != spec.target:
+        breaker.leave_target(book, job, known)
+    book.timetable.remove(job, known.timing)
+    book.ending.pop(job.name, None)
+    job.spec, job.grace = spec, spec.catch_up.grace
+    if retimed:
+        job.finished = False
+    if known.target != spec.target:
+        breaker.use_target(book, job, spec)
+    if known.tags != spec.tags:
+        pausing.match_holds(book, job, change.timestamp)
+    before, after = book.restate(job, change.timestamp, job.reason, change.by)
+    book.say(
+        "job.updated",
+        job.name,
+        before=before,
+        after=after,
+        reason=change.reason,
+        by=change.by,
+        offset=change.offset,
+    )
+    if retimed:
+        schedule(book, job, spec)
+    elif not job.finished:
+        book.timetable.add(job, spec.timing, book.first_open())
+
+
+def _first_floor(spec: JobSpec, timestamp: int) -> int:
+    """A spec counts from the record's time; a single ``at`` may be as late as its grace."""
+    return timestamp - spec.catch_up.grace - 1 if spec.once else timestamp
+
+
+def _close_old_timing(book: Book, job: Job, known: JobSpec, timestamp: int) -> None:
+    """Decide the due times up to ``timestamp`` that the old spec still owed, and set the floor for the new one."""
+    timing = known.timing
+    passed = book.settled(job, timing)
+    kept = settle.kept_edge(book, job, timing)
+    settle.judge(book, job, timing, passed, timestamp)
+    if kept is not None:
+        settle.owe(book, job, Owed(timing, max(job.floor, kept), timestamp, Stage.BLOCKED))
+        passed = min(passed, max(kept, job.floor))
+    decided = timing.latest_before(max(timestamp, job.floor) + 1, passed + 1)
+    job.floor = max(job.floor, timestamp if not known.once else job.floor, decided or 0)
+
+
+def schedule(book: Book, job: Job, spec: JobSpec) -> None:
+    """Decide at once what the cursor has passed since the floor, then file the job in the timetable."""
+    passed = book.settled(job, spec.timing)
+    settle.judge(book, job, spec.timing, job.floor, passed)
+    if spec.once:
+        settle.miss_before(book, job, spec.timing, job.floor)
+    if not book.timetable.add(job, spec.timing, book.first_open()):
+        finish(book, job)
+
+
+def finish(book: Book, job: Job) -> None:
+    """No due time is left: once nothing is owed and nothing keeps the job either, it is finished."""
+    if job.finished or job.spec is None:
+        return
+    if job.owed or (job.blocked and job.kept_at(book.now)):
+        book.ending[job.name] = job
+        return
+    job.finished = True
+    before, after = book.restate(job, book.now, job.reason, job.by)
+    book.say("job.finished", job.name, before=before, after=after)
+    book.transition(State.FINISHED, "schedule")
+
+
+def finish_settled(book: Book) -> None:
+    """Finish the jobs that only waited for what they owed, or for whatever kept them."""
+    for name in list(book.ending):
+        job = book.ending.pop(name)
+        if book.jobs.get(name) is job:
+            finish(book, job)
+
+
+def delete(book: Book, job: Job, timestamp: int, change: Change | None = None) -> None:
+    """Take a job's definition away; a pause outlives it. Due times that were still owed are dropped."""
+    spec = job.spec
+    if spec is None:
+        return
+    timing = spec.timing
+    kept = settle.kept_edge(book, job, timing)
+    undecided = book.settled(job, timing) if kept is None else max(job.floor, min(kept, book.settled(job, timing)))
+    for owed in job.owed:
+        settle.drop(book, job, "deleted", owed.timing, owed.low, owed.high)
+    settle.drop(book, job, "deleted", timing, undecided, timestamp)
+    breaker.leave_target(book, job, spec)
+    book.timetable.remove(job, timing)
+    before = job.state
+    job.spec, job.spec_offset, job.rejection, job.streak, job.lost = None, NO_OFFSET, None, None, None
+    job.owed, job.holds, job.finished, job.ids = (), (), False, ()
+    book.owing.pop(job.name, None)
+    book.ending.pop(job.name, None)
+    job.refresh_blocked()
+    book.restate(job, timestamp, None if job.pause is None else job.pause.reason, job.by)
+    book.forget(job)
+    who = {} if change is None else {"reason": change.reason, "by": change.by, "offset": change.offset}
+    book.say("job.deleted", job.name, before=before, **who)  # type: ignore[arg-type]  # three optional texts
+    book.transition("deleted", "deleted")
+
+
+def _trigger(book: Book, change: Change, id_: str, payload: bytes | None) -> None:
+    job = book.jobs.get(change.name)
+    if job is None or job.spec is None:
+        msg = f"there is no job {change.name!r} to trigger"
+        raise Refused(msg)
+    if id_ in job.ids:
+        msg = f"duplicate: id {id_!r} was triggered before"
+        raise Refused(msg)
+    if job.lost is not None:
+        raise Refused(job.lost.reason)
+    job.ids = (*job.ids, id_)[-IDS_REMEMBERED:]
+    book.dirty(job)
+    book.decision.fires.append(Fire(job.name, job.spec, book.now, "trigger", id_, payload))
+    book.decision.commands.append((change.timestamp, f"{change.kind}/{change.name}/{id_}"))

@@ -1,0 +1,277 @@
+"""One job: two independent axes, each a total transition table, and what the shard remembers of it.
+
+The operator's axis says whether people let the job run, the breaker's axis whether it is fit to. Neither ever
+touches the other, so a pause survives a failure and a failure survives a resume of something else. Holds are a
+third influence that lives outside the job. `effective_state` folds them into the one word that people see.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import TYPE_CHECKING, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from kadence.domain.holds import Hold
+    from kadence.domain.spec import JobSpec, Timing
+
+
+class State(StrEnum):
+    """What people see."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    ERRORED = "errored"
+    FINISHED = "finished"
+
+
+class Operator(Enum):
+    """The operator's axis."""
+
+    OPEN = "open"
+    PAUSED = "paused"
+
+
+class Fitness(Enum):
+    """The breaker's axis."""
+
+    CLOSED = "closed"
+    TRIPPED = "tripped"
+    """Too many runs failed."""
+    LOST = "lost"
+    """The target topic cannot be written."""
+    TRIPPED_AND_LOST = "tripped_and_lost"
+
+
+class Signal(Enum):
+    """What moves a job along its axes."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    LIFT = "lift"
+    EXPIRE = "until passed"
+    TRIP = "failures reached"
+    LOSE_TARGET = "target lost"
+    FIND_TARGET = "target found"
+
+
+_Axis = TypeVar("_Axis", bound=Enum)
+
+
+def _stays(axis: type[_Axis]) -> dict[tuple[_Axis, Signal], _Axis]:
+    return {(state, signal): state for state in axis for signal in Signal}
+
+
+OPERATOR: Final[Mapping[tuple[Operator, Signal], Operator]] = {
+    **_stays(Operator),
+    (Operator.OPEN, Signal.PAUSE): Operator.PAUSED,
+    (Operator.PAUSED, Signal.RESUME): Operator.OPEN,
+    (Operator.PAUSED, Signal.LIFT): Operator.OPEN,
+    (Operator.PAUSED, Signal.EXPIRE): Operator.OPEN,
+}
+"""Total: every state of the operator's axis under every signal."""
+
+FITNESS: Final[Mapping[tuple[Fitness, Signal], Fitness]] = {
+    **_stays(Fitness),
+    (Fitness.CLOSED, Signal.TRIP): Fitness.TRIPPED,
+    (Fitness.LOST, Signal.TRIP): Fitness.TRIPPED_AND_LOST,
+    (Fitness.TRIPPED, Signal.RESUME): Fitness.CLOSED,
+    (Fitness.TRIPPED_AND_LOST, Signal.RESUME): Fitness.LOST,
+    (Fitness.CLOSED, Signal.LOSE_TARGET): Fitness.LOST,
+    (Fitness.TRIPPED, Signal.LOSE_TARGET): Fitness.TRIPPED_AND_LOST,
+    (Fitness.LOST, Signal.FIND_TARGET): Fitness.CLOSED,
+    (Fitness.TRIPPED_AND_LOST, Signal.FIND_TARGET): Fitness.TRIPPED,
+}
+"""Total: every state of the breaker's axis under every signal."""
+
+
+def effective_state(operator: Operator, fitness: Fitness, *, held: bool, finished: bool) -> State:
+    """The one word for a job: ``errored`` shows over ``paused``, both over ``running``; ``finished`` over all."""
+    if finished:
+        return State.FINISHED
+    if fitness is not Fitness.CLOSED:
+        return State.ERRORED
+    if held or operator is Operator.PAUSED:
+        return State.PAUSED
+    return State.RUNNING
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A pause record as applied. ``since`` is the firing instant from which it keeps the job from firing (ms)."""
+
+    offset: int
+    active: bool
+    since: int = 0
+    until: int | None = None
+    at: int = 0
+    by: str | None = None
+    reason: str | None = None
+    created: bool = False
+    """It came with the job (``paused: true``), so that no record stands under the pause key."""
+
+    def covers(self, instant: int) -> bool:
+        """Whether the pause keeps a due time with this firing instant from firing."""
+        return self.active and self.since <= instant and (self.until is None or instant < self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why the breaker's axis is not closed: since which firing instant, and the reason people are shown."""
+
+    since: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """The breaker's memory: failed runs (run id to due time), the last error, and when it tripped (if it did)."""
+
+    failed: tuple[tuple[str, int], ...] = ()
+    last_error: str | None = None
+    tripped: Trouble | None = None
+
+
+class Stage(StrEnum):
+    """Why a range of due times is still owed."""
+
+    BLOCKED = "blocked"
+    """Due under a pause, hold or breaker; whoever lifts it decides."""
+    WAITING = "waiting"
+    """Due before the job was blocked, and not decided then; judged like any late due time once it may fire."""
+    RUNNING = "running"
+    """Decided: each will be run, oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """Due times of ``timing`` in (low, high] that are not settled by the cursor."""
+
+    timing: Timing
+    low: int
+    high: int
+    stage: Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """The newest record of a job's spec that was refused, while the last good one stays in force."""
+
+    offset: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AppliedHold:
+    """A hold as one shard applied it: keeps its jobs from firing from ``since`` on, while its window is open.
+
+    Compared by identity: all the jobs it is over share the one value.
+    """
+
+    name: str
+    hold: Hold
+    offset: int
+    since: int
+    at: int
+    started: bool = False
+    ended: bool = False
+    by: str | None = None
+    reason: str | None = None
+
+    def covers(self, instant: int) -> bool:
+        """Whether it keeps a due time with this firing instant from firing."""
+        return not self.ended and self.since <= instant and self.hold.covers(instant)
+
+
+NO_OFFSET: Final = -1
+"""``if_offset`` where no record is in force."""
+
+
+class Job:
+    """What a shard remembers of one job. Mutable, owned by exactly one shard, dies with it.
+
+    ``floor``: due times up to here are settled, whatever the cursor says. ``blocked`` is True while any pause, hold
+    or trouble is recorded, whether or not its window is open: the fast path asks nothing else.
+    """
+
+    __slots__ = (
+        "blocked",
+        "by",
+        "finished",
+        "floor",
+        "grace",
+        "holds",
+        "ids",
+        "lost",
+        "name",
+        "owed",
+        "pause",
+        "reason",
+        "rejection",
+        "resumed_at",
+        "since",
+        "spec",
+        "spec_offset",
+        "state",
+        "streak",
+    )
+
+    def __init__(self, name: str) -> None:
+        """A job that has neither spec nor pause yet."""
+        self.name = name
+        self.spec: JobSpec | None = None
+        self.spec_offset = NO_OFFSET
+        self.grace = 0
+        self.floor = 0
+        self.blocked = False
+        self.finished = False
+        self.state: State = State.RUNNING
+        self.since = 0
+        self.reason: str | None = None
+        self.by: str | None = None
+        self.pause: Pause | None = None
+        self.holds: tuple[AppliedHold, ...] = ()
+        self.streak: Streak | None = None
+        self.lost: Trouble | None = None
+        self.resumed_at = 0
+        self.owed: tuple[Owed, ...] = ()
+        self.ids: tuple[str, ...] = ()
+        self.rejection: Rejection | None = None
+
+    @property
+    def operator(self) -> Operator:
+        """Where the job stands on the operator's axis."""
+        return Operator.PAUSED if self.pause is not None and self.pause.active else Operator.OPEN
+
+    @property
+    def fitness(self) -> Fitness:
+        """Where the job stands on the breaker's axis."""
+        tripped = self.streak is not None and self.streak.tripped is not None
+        if self.lost is not None:
+            return Fitness.TRIPPED_AND_LOST if tripped else Fitness.LOST
+        return Fitness.TRIPPED if tripped else Fitness.CLOSED
+
+    def troubles(self) -> Iterator[Trouble]:
+        """What keeps the breaker's axis from being closed."""
+        if self.streak is not None and self.streak.tripped is not None:
+            yield self.streak.tripped
+        if self.lost is not None:
+            yield self.lost
+
+    def kept_at(self, instant: int) -> bool:
+        """Whether anything keeps a due time with this firing instant from firing."""
+        return (
+            (self.pause is not None and self.pause.covers(instant))
+            or any(hold.covers(instant) for hold in self.holds)
+            or any(trouble.since <= instant for trouble in self.troubles())
+        )
+
+    def refresh_blocked(self) -> None:
+        """Recompute ``blocked`` after a pause, hold or trouble was set or cleared."""
+        self.blocked = (
+            (self.pause is not None and self.pause.active)
+            or any(not hold.ended for hold in self.holds)
+            or self.fitness is not Fitness.CLOSED
+        )

@@ -1,0 +1,128 @@
+"""Rebuilding a shard from the compacted logs: its own memory, reconciled with what is wanted now.
+
+The state topic says what the shard had applied; the newest control records below the cursor say what is wanted.
+They agree unless a record was rejected (its key's newest record is not the one in force) or compaction removed a
+key while nobody looked (an absent key is not wanted). Control records at or above the cursor are not seen here:
+they are applied afterwards, one by one, like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from kadence.domain import changes, pausing
+from kadence.domain.job import NO_OFFSET
+from kadence.domain.stimulus import DeleteJob, PutJob, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kadence.domain.book import Book
+    from kadence.domain.job import AppliedHold, Job
+    from kadence.domain.spec import JobSpec
+    from kadence.domain.stimulus import Change
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a shard's state records say, besides the cursor. ``specs``: last good specs kept under a rejected one."""
+
+    jobs: dict[str, Job] = field(default_factory=dict)
+    specs: dict[str, JobSpec] = field(default_factory=dict)
+    holds: dict[str, AppliedHold] = field(default_factory=dict)
+
+
+def rebuild(book: Book, memory: Memory, wanted: Mapping[tuple[str, str], Change], now: int) -> None:
+    """Fill an empty book. ``wanted``: per (kind, name) the newest control record below the cursor.
+
+    What the absence of a key, or a record that only this version understands, changes is decided here, at ``now``;
+    it is in the book's decision afterwards and belongs into the shard's first transaction.
+    """
+    book.now = max(now, book.cursor.through)
+    book.holds.update(memory.holds)
+    for name, job in memory.jobs.items():
+        book.jobs[name] = job
+        _restore_job(book, job, _spec_of(job, memory, wanted), wanted)
+    _withdraw_absent(book, wanted)
+    _restore_wakes(book)
+    for key, change in wanted.items():
+        if not _in_force(book, key, change):
+            changes.apply(book, replace(change, timestamp=book.now), silent=True)
+
+
+def _spec_of(job: Job, memory: Memory, wanted: Mapping[tuple[str, str], Change]) -> JobSpec | None:
+    change = wanted.get(("job", job.name))
+    if change is not None and change.offset == job.spec_offset and isinstance(change.wish, PutJob):
+        return change.wish.spec
+    return memory.specs.get(job.name)
+
+
+def _restore_job(
+    book: Book, job: Job, spec: JobSpec | None, wanted: Mapping[tuple[str, str], Change]
+) -> None:
+    """Give a remembered job its spec and place; one whose definition is gone is deleted once all is restored."""
+    if spec is None:
+        if job.spec_offset != NO_OFFSET and ("job", job.name) in wanted:
+            job.floor = max(job.floor, book.cursor.through)
+        job.refresh_blocked()
+        return
+    job.spec, job.grace = spec, spec.catch_up.grace
+    job.holds = tuple(hold for hold in book.holds.values() if not hold.ended and book.matching(hold.hold, job))
+    job.refresh_blocked()
+    if spec.target.topic is not None:
+        book.targets.setdefault(spec.target.topic, {})[job.name] = job
+        if job.lost is not None:
+            book.problems.setdefault(spec.target.topic, job.lost.reason.partition(": ")[2])
+    if job.owed:
+        book.owing[job.name] = job
+    if not job.finished and not book.timetable.add(job, spec.timing, book.first_open()):
+        book.ending[job.name] = job
+
+
+def _withdraw_absent(book: Book, wanted: Mapping[tuple[str, str], Change]) -> None:
+    """What the control topic no longer holds is not wanted: delete, lift, release."""
+    for job in list(book.jobs.values()):
+        definition = wanted.get(("job", job.name))
+        if job.spec is not None and (definition is None or isinstance(definition.wish, DeleteJob)):
+            changes.delete(book, job, book.now)
+        elif job.spec is None and job.spec_offset != NO_OFFSET and definition is None:
+            job.spec_offset = NO_OFFSET
+            book.dirty(job)
+            book.forget(job)
+        if job.pause is not None and job.pause.active and not job.pause.created and ("pause", job.name) not in wanted:
+            pausing.withdraw(book, job, book.now)
+    for applied in list(book.holds.values()):
+        if ("hold", applied.name) not in wanted:
+            pausing.remove_hold(book, applied, book.now)
+
+
+def _restore_wakes(book: Book) -> None:
+    for job in book.jobs.values():
+        if job.pause is not None and job.pause.active and job.pause.until is not None:
+            book.wake_at(job.pause.until, "pause", job.name)
+    for applied in book.holds.values():
+        if applied.ended:
+            continue
+        if not applied.started and applied.hold.start is not None:
+            book.wake_at(applied.hold.start, "hold-start", applied.name)
+        if applied.hold.end is not None:
+            book.wake_at(applied.hold.end, "hold-end", applied.name)
+
+
+def _in_force(book: Book, key: tuple[str, str], change: Change) -> bool:
+    """Whether the newest record of a key is what this shard applied already (or can never apply)."""
+    kind, name = key
+    if isinstance(change.wish, Rejected):
+        return True
+    job = book.jobs.get(name)
+    match kind:
+        case "job":
+            return isinstance(change.wish, DeleteJob) or (job is not None and job.spec_offset == change.offset)
+        case "pause":
+            return job is None or job.pause is None or job.pause.offset >= change.offset
+        case "hold":
+            applied = book.holds.get(name)
+            return applied is not None and applied.offset == change.offset
+        case _:
+            return True

@@ -1,0 +1,233 @@
+"""Judging due times: late, missed, kept by a pause, or owed. The only place that decides what becomes of one.
+
+A due time with firing instant i, judged at ``now``, is
+- *late*, and fires, when i is at most the job's grace ago;
+- *missed*, and left to the job's catch-up policy, when it is older;
+- *kept*, when a pause, hold or trouble covers i: whoever lifts it decides (`lift`);
+- *waiting*, when nothing covers i but something keeps the job now.
+All ranges of due times here are (low, high], as the settled part of a job's life ends with a due time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from kadence.domain.duration import format_time
+from kadence.domain.job import Owed, Stage
+
+if TYPE_CHECKING:
+    from kadence.domain.book import Book
+    from kadence.domain.job import Job
+    from kadence.domain.spec import Policy, Timing
+
+COUNT_LIMIT: Final = 100_000
+"""Due times are counted exactly up to here; an event beyond says ``at_least``."""
+_SHARE: Final = 100
+"""How many owed due times of one job run before the next job's: no backlog starves another."""
+
+
+def judge(book: Book, job: Job, timing: Timing, low: int, high: int) -> None:
+    """Decide the due times of a job in (low, high], whose firing instants have all passed."""
+    spec = job.spec
+    if spec is None or low >= high:
+        return
+    if job.blocked and job.kept_at(book.now):
+        edge = min(high, _kept_since(book, job) - timing.delay - 1)
+        owe(book, job, Owed(timing, low, edge, Stage.WAITING))
+        return
+    late_from = book.now - job.grace - timing.delay
+    miss(book, job, timing, low, min(high, late_from - 1))
+    due = timing.next_after(max(low, late_from - 1))
+    while due is not None and due <= high:
+        book.fire(job, due, "schedule")
+        due = timing.next_after(due)
+
+
+def _kept_since(book: Book, job: Job) -> int:
+    """Since which firing instant the job has been kept from firing, given that it is now."""
+    now = book.now
+    found = [trouble.since for trouble in job.troubles() if trouble.since <= now]
+    if job.pause is not None and job.pause.covers(now):
+        found.append(job.pause.since)
+    found += [max(hold.since, hold.hold.start or 0) for hold in job.holds if hold.covers(now)]
+    return min(found)
+
+
+def kept_edge(book: Book, job: Job, timing: Timing) -> int | None:
+    """The last due time before those that are kept from firing now, or None where nothing keeps the job."""
+    if not (job.blocked and job.kept_at(book.now)):
+        return None
+    return _kept_since(book, job) - timing.delay - 1
+
+
+def miss_before(book: Book, job: Job, timing: Timing, floor: int) -> None:
+    """Report every due time up to ``floor`` as missed: a single ``at`` that was over before it was written."""
+    _report(book, job, "missed", "past", timing, 0, floor)
+
+
+def miss(book: Book, job: Job, timing: Timing, low: int, high: int) -> None:
+    """Apply the catch-up policy to missed due times in (low, high]."""
+    spec = job.spec
+    if spec is None or low >= high:
+        return
+    oldest = spec.catch_up.oldest(book.now)
+    if oldest is not None and low < oldest - timing.delay - 1:
+        edge = min(high, oldest - timing.delay - 1)
+        _report(book, job, "missed", "window", timing, low, edge)
+        low = edge
+    match spec.catch_up.policy:
+        case "skip":
+            _report(book, job, "missed", "skip", timing, low, high)
+        case "latest":
+            newest = timing.latest_before(low + 1, high + 1)
+            if newest is not None:
+                _report(book, job, "missed", "latest", timing, low, newest - 1)
+                book.fire(job, newest, "catch_up")
+        case "all":
+            owe(book, job, Owed(timing, low, high, Stage.RUNNING))
+
+
+def _report(book: Book, job: Job, what: str, reason: str, timing: Timing, low: int, high: int) -> None:
+    """One event and one count for the due times in (low, high] that will not run; nothing where there are none."""
+    if low >= high:
+        return
+    count, first, last = _survey(timing, low, high)
+    if not count:
+        return
+    counts = book.decision.missed if what == "missed" else book.decision.dropped
+    counts[reason] += count
+    detail: dict[str, object] = {"count": count}
+    if count == COUNT_LIMIT:
+        detail["at_least"] = True
+    if first is not None and last is not None:
+        detail |= {"first": format_time(first), "last": format_time(last)}
+    book.say(f"job.{what}", job.name, before=job.state, after=job.state, reason=reason, detail=detail)
+
+
+@lru_cache(maxsize=4096)
+def _survey(timing: Timing, low: int, high: int) -> tuple[int, int | None, int | None]:
+    """Count, first and last of the due times in (low, high]: asked once for all the jobs that share a timing."""
+    count = timing.count(low + 1, high + 1, COUNT_LIMIT)
+    return count, timing.next_after(low), timing.latest_before(low + 1, high + 1)
+
+
+def owe(book: Book, job: Job, owed: Owed) -> None:
+    """Remember due times that are still to be decided or run; a range that continues the last one extends it."""
+    if owed.low >= owed.high:
+        return
+    first = owed.timing.next_after(owed.low)
+    if first is None or first > owed.high:
+        return
+    last = job.owed[-1] if job.owed else None
+    if last is not None and (last.timing, last.stage) == (owed.timing, owed.stage) and last.high <= owed.low:
+        between = owed.timing.next_after(last.high)
+        if between == first:
+            owed = replace(last, high=owed.high)
+            job.owed = job.owed[:-1]
+    job.owed = (*job.owed, owed)
+    book.owing[job.name] = job
+    book.dirty(job)
+
+
+def drop(book: Book, job: Job, reason: str, timing: Timing, low: int, high: int) -> None:
+    """Report due times in (low, high] as dropped: they were kept, and nobody asked for them."""
+    _report(book, job, "dropped", reason, timing, low, high)
+
+
+def lift(book: Book, job: Job, since: int, at: int, policy: Policy | None, reason: str) -> None:
+    """What kept the job from firing from instant ``since`` on is gone at ``at``: decide what it kept.
+
+    Called after the pause, hold or trouble was taken off the job. ``policy`` None: the job's ``after_pause``.
+    What came due before ``since`` and was never decided waits, or is judged now if nothing else keeps the job;
+    so is what the cursor has passed since ``at``.
+    """
+    job.refresh_blocked()
+    spec = job.spec
+    if spec is None:
+        return
+    timing, policy = spec.timing, policy or spec.catch_up.after_pause
+    passed = book.settled(job, timing)
+    if since < at:
+        opening, closing = since - timing.delay - 1, at - timing.delay - 1
+        owe(book, job, Owed(timing, passed, opening, Stage.WAITING))
+        kept = [(owed.timing, owed.low, owed.high) for owed in job.owed if owed.stage is Stage.BLOCKED]
+        job.owed = tuple(owed for owed in job.owed if owed.stage is not Stage.BLOCKED)
+        kept.append((timing, max(job.floor, opening), closing))
+        _resolve(book, job, kept, policy, reason)
+        if closing > passed or (job.blocked and closing > job.floor):
+            book.dirty(job)
+        job.floor = max(job.floor, closing)
+    _judge_waiting(book, job)
+    if since < at:
+        judge(book, job, timing, job.floor, passed)
+    if not job.owed:
+        book.owing.pop(job.name, None)
+
+
+def _resolve(book: Book, job: Job, kept: list[tuple[Timing, int, int]], policy: Policy, reason: str) -> None:
+    """Drop or run the kept ranges, which are in order of time, as ``policy`` says."""
+    window = job.spec.catch_up.window if job.spec is not None else None
+    for index, (timing, low, high) in enumerate(kept):
+        later = policy == "latest" and any(t.latest_before(lo + 1, hi + 1) is not None for t, lo, hi in kept[index + 1 :])
+        edge = low
+        if policy == "skip" or later:
+            edge = high
+        elif policy == "latest":
+            newest = timing.latest_before(low + 1, high + 1)
+            edge = high if newest is None else newest - 1
+        if window is not None:
+            edge = max(edge, min(high, book.now - window - timing.delay - 1))
+        drop(book, job, reason, timing, low, max(low, edge))
+        owe(book, job, Owed(timing, max(low, edge), high, Stage.RUNNING))
+
+
+def _judge_waiting(book: Book, job: Job) -> None:
+    """Where nothing keeps the job any more, judge what waited for that."""
+    waiting = [owed for owed in job.owed if owed.stage is Stage.WAITING]
+    if not waiting or (job.blocked and job.kept_at(book.now)):
+        return
+    job.owed = tuple(owed for owed in job.owed if owed.stage is not Stage.WAITING)
+    book.dirty(job)
+    for owed in waiting:
+        judge(book, job, owed.timing, owed.low, owed.high)
+
+
+def run_owed(book: Book, limit: int) -> int:
+    """Run owed due times, oldest first and turn by turn over the jobs; returns how many (at most ``limit``)."""
+    done = 0
+    for name in list(book.owing):
+        if done >= limit:
+            break
+        job = book.owing.pop(name)
+        done += _run_owed_of(book, job, min(_SHARE, limit - done))
+        if job.owed:
+            book.owing[name] = job
+    return done
+
+
+def _run_owed_of(book: Book, job: Job, limit: int) -> int:
+    if job.blocked and job.kept_at(book.now):
+        return 0
+    done = 0
+    while done < limit and job.owed and job.owed[0].stage is Stage.RUNNING:
+        owed = job.owed[0]
+        due = owed.timing.next_after(owed.low)
+        if due is None or due > owed.high:
+            job.owed = job.owed[1:]
+            continue
+        book.fire(job, due, "catch_up")
+        done += 1
+        job.owed = (replace(owed, low=due), *job.owed[1:]) if due < owed.high else job.owed[1:]
+    if done:
+        book.dirty(job)
+    return done
+
+
+def can_run_owed(book: Book) -> bool:
+    """Whether a tick would run something that is owed."""
+    return any(
+        job.owed and job.owed[0].stage is Stage.RUNNING and not (job.blocked and job.kept_at(book.now))
+        for job in book.owing.values()
+    )

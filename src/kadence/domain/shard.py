@@ -1,0 +1,178 @@
+"""The fold of one shard: `Shard.step` takes one stimulus and adds what follows from it to the decision in hand.
+
+Pure: the same stimuli at the same instants give the same decisions on every machine. Whoever runs the shard
+commits `take()` in one transaction together with the cursor, and throws the whole shard away if that fails.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING, assert_never
+
+from kadence.domain import breaker, changes, pausing, settle
+from kadence.domain.book import Book, Cursor
+from kadence.domain.decision import Decision, Fire
+from kadence.domain.job import Owed, Stage
+from kadence.domain.stimulus import BadOutcome, Change, Outcome, TargetChanged, Tick
+
+if TYPE_CHECKING:
+    from kadence.domain.job import Job
+    from kadence.domain.stimulus import Stimulus
+
+__all__ = ["Book", "Cursor", "Shard"]
+
+
+class Shard:
+    """One shard's machine. ``book`` is readable by anyone, written only by the rules."""
+
+    def __init__(self, book: Book) -> None:
+        """A shard that goes on from a book: empty, or as `kadence.domain.restore` rebuilt it."""
+        self.book = book
+        self._burst: list[tuple[Job, int]] = []
+        self._position = 0
+        self._burst_version = -1
+        self._burst_instant = -1
+        self._burst_now = 0
+
+    def step(self, stimulus: Stimulus, now: int) -> bool:
+        """Take one stimulus at wall time ``now`` (ms; one before the cursor counts as the cursor).
+
+        True where a tick left something that is due already: tick again, after the commit.
+        """
+        book = self.book
+        book.now = max(now, book.cursor.through)
+        match stimulus:
+            case Tick(limit):
+                return self._tick(limit)
+            case Change():
+                changes.apply(book, stimulus)
+                book.cursor.control = stimulus.offset + 1
+            case Outcome():
+                breaker.hear(book, stimulus)
+                book.cursor.outcomes = stimulus.offset + 1
+            case BadOutcome():
+                self._refuse_outcome(stimulus)
+                book.cursor.outcomes = stimulus.offset + 1
+            case TargetChanged(topic, problem):
+                breaker.target_changed(book, topic, problem)
+            case _:
+                assert_never(stimulus)
+        return False
+
+    def take(self) -> Decision:
+        """Hand over what was decided since the last call."""
+        decision, self.book.decision = self.book.decision, Decision()
+        return decision
+
+    def next_due(self) -> int | None:
+        """The instant (ms) at which there is something to decide; None where nothing is scheduled."""
+        book = self.book
+        if settle.can_run_owed(book):
+            return book.cursor.through
+        candidates = [at for at in (book.timetable.next_instant(), book.next_wake()) if at is not None]
+        return min(candidates, default=None)
+
+    def _refuse_outcome(self, bad: BadOutcome) -> None:
+        book = self.book
+        book.decision.records["outcome", "rejected"] += 1
+        book.say(
+            "record.rejected",
+            bad.key,
+            reason=bad.rejected.error,
+            offset=bad.offset,
+            detail={
+                "topic": f"{book.namespace}.outcomes",
+                "partition": book.shard,
+                "excerpt": bad.rejected.excerpt.decode("utf-8", "replace"),
+            },
+        )
+
+    def _tick(self, limit: int) -> bool:
+        """Decide everything from the cursor to now, in order of instants and, within one, of names."""
+        book, cursor = self.book, self.book.cursor
+        left = limit - len(book.decision.fires)
+        while left > 0:
+            instant, wake = book.timetable.next_instant(), book.next_wake()
+            if wake is not None and wake <= book.now and (instant is None or wake <= instant):
+                self._wake()
+            elif instant is not None and instant <= book.now:
+                before = len(book.decision.fires)
+                if not self._walk(instant, left):
+                    return True
+                left -= len(book.decision.fires) - before
+            else:
+                if book.now > cursor.through:
+                    cursor.through, cursor.after = book.now, None
+                left -= settle.run_owed(book, left)
+                changes.finish_settled(book)
+                return settle.can_run_owed(book)
+        return True
+
+    def _wake(self) -> None:
+        book = self.book
+        instant, kind, name = book.pop_wake()
+        if instant - 1 > book.cursor.through:
+            book.cursor.through, book.cursor.after = instant - 1, None
+        if kind == "pause":
+            pausing.wake_pause(book, name, instant)
+        else:
+            pausing.wake_hold(book, name, instant)
+
+    def _walk(self, instant: int, limit: int) -> bool:
+        """Decide the jobs due at one instant, by name; False where ``limit`` executions were reached before the end."""
+        book, cursor = self.book, self.book.cursor
+        if self._burst_version != book.timetable.version or self._burst_instant != instant:
+            self._open_burst(instant)
+        burst, fires, wake, now = self._burst, book.decision.fires, book.next_wake(), book.now
+        position, stop, scheduled = self._position, len(fires) + limit, 0
+        while position < len(burst) and len(fires) < stop:
+            job, due = burst[position]
+            position += 1
+            if job.blocked and self._kept(job, due, instant):
+                continue
+            if instant < now - job.grace:
+                self._miss(job, due, now - job.grace if wake is None else min(now - job.grace, wake))
+            elif due > job.floor:
+                fires.append(Fire(job.name, job.spec, due, "schedule"))  # type: ignore[arg-type]  # only jobs with a spec are due
+                scheduled += 1
+        if scheduled:
+            book.decision.instants[instant] += scheduled
+        self._position = position
+        if position < len(burst):
+            cursor.through, cursor.after = instant, burst[position - 1][0].name
+            return False
+        cursor.through, cursor.after = instant, None
+        for job in book.timetable.advance(instant, self._burst_now, wake):
+            changes.finish(book, job)
+        self._burst_version = -1
+        return True
+
+    def _open_burst(self, instant: int) -> None:
+        """List who is due at an instant, from the cursor on: anew whenever the timetable changed under a burst."""
+        book, cursor = self.book, self.book.cursor
+        burst = book.timetable.due_at(instant)
+        if cursor.through == instant and cursor.after is not None:
+            burst = burst[bisect_right(burst, cursor.after, key=lambda pair: pair[0].name) :]
+        self._burst, self._position = burst, 0
+        self._burst_version, self._burst_instant, self._burst_now = book.timetable.version, instant, book.now
+
+    def _kept(self, job: Job, due: int, instant: int) -> bool:
+        """Whether a blocked job's due time is not to be decided here: settled, kept, or waiting."""
+        if due <= job.floor or job.kept_at(instant):
+            return True
+        if not job.kept_at(self.book.now):
+            return False
+        if job.spec is not None:
+            settle.owe(self.book, job, Owed(job.spec.timing, due - 1, due, Stage.WAITING))
+        return True
+
+    def _miss(self, job: Job, due: int, horizon: int) -> None:
+        """Settle all the missed due times of a job at once: those whose firing instant is before ``horizon``."""
+        if job.spec is None:
+            return
+        timing = job.spec.timing
+        low, high = max(job.floor, due - 1), horizon - timing.delay - 1
+        if low < high:
+            settle.miss(self.book, job, timing, low, high)
+            job.floor = high
+            self.book.dirty(job)

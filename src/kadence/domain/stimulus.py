@@ -1,0 +1,169 @@
+"""What can happen to a shard: the closed union of its stimuli. The wire makes them, the fold consumes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kadence.domain.holds import Hold
+    from kadence.domain.spec import JobSpec, Policy
+
+
+@dataclass(frozen=True, slots=True)
+class PutJob:
+    """``job/<name>``: this is the definition."""
+
+    spec: JobSpec
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteJob:
+    """``job/<name>`` with a null: the job is not wanted any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseJob:
+    """``pause/<name>``: paused, until an instant (ms) or until told otherwise."""
+
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeJob:
+    """``pause/<name>`` with ``paused: false``: lifts the pause and closes the breaker."""
+
+    catch_up: Policy | None = None
+    spread: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LiftPause:
+    """``pause/<name>`` with a null: lifts the pause only."""
+
+
+@dataclass(frozen=True, slots=True)
+class PutHold:
+    """``hold/<name>``: this hold stands."""
+
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseHold:
+    """``hold/<name>`` with a null."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """``trigger/<name>/<id>``: run once now; ``payload`` (JSON bytes) replaces the job's own if given."""
+
+    id: str
+    payload: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """``skip/<name>/<id>``: leave out the next due times."""
+
+    id: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """``backfill/<name>/<id>``: run every due time in [start, end), at most ``rate`` a second."""
+
+    id: str
+    start: int
+    end: int
+    rate: float = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class CancelCommand:
+    """A null under a one-off key: cancels nothing, but its id may be forgotten."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record that cannot be read or is not valid, and why; ``excerpt`` is the first KiB of its bytes."""
+
+    error: str
+    excerpt: bytes = b""
+
+
+Wish = (
+    PutJob
+    | DeleteJob
+    | PauseJob
+    | ResumeJob
+    | LiftPause
+    | PutHold
+    | ReleaseHold
+    | Trigger
+    | Skip
+    | Backfill
+    | CancelCommand
+    | Rejected
+)
+"""What a control record asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One control record: its coordinates, broker time (ms), key and what it asks for.
+
+    ``kind`` and ``name`` are empty where the key itself cannot be read.
+    """
+
+    offset: int
+    timestamp: int
+    kind: str
+    name: str
+    wish: Wish
+    by: str | None = None
+    reason: str | None = None
+    if_offset: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a firing of a run went, as its executor reported it. ``error`` is None or one line about it."""
+
+    offset: int
+    timestamp: int
+    job: str
+    id: str
+    status: str
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BadOutcome:
+    """A record on the outcomes topic that cannot be read."""
+
+    offset: int
+    timestamp: int
+    key: str
+    rejected: Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class TargetChanged:
+    """A target topic was looked at: ``problem`` is None where it can be written, else why it cannot."""
+
+    topic: str
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed: decide what is due up to ``Shard.now``, at most ``limit`` executions of it."""
+
+    limit: int
+
+
+Stimulus = Change | Outcome | BadOutcome | TargetChanged | Tick
