@@ -1,0 +1,156 @@
+"""Facts about topics, and changes to them, by Kafka's admin requests."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import (
+    AclOperation,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
+
+from kadence.clock import SystemClock
+from kadence.errors import ConfigurationError, NotFoundError, UnreachableError
+from kadence.log.kafka_errors import MISSING, cause, is_unreachable
+from kadence.log.port import TopicInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from concurrent.futures import Future
+
+    from confluent_kafka.admin import AdminClient, TopicDescription
+
+    from kadence.log.kafka_connection import Connection
+
+_LOOK_EVERY: Final = 0.02
+_MARGIN_SECONDS: Final = 1.0
+
+
+class KafkaAdmin:
+    """See `kadence.log.port.LogAdmin`."""
+
+    __slots__ = ("_client", "_clock")
+
+    def __init__(self, connection: Connection) -> None:
+        self._clock = SystemClock()
+        # Held as long as this object: the futures of a client that was collected never finish.
+        self._client: AdminClient | None = connection.admin()
+
+    def describe(self, topics: Collection[str], *, timeout: float = 10.0, config: bool = True) -> dict[str, TopicInfo]:
+        """Return the facts of those topics that exist."""
+        names = sorted(set(topics))
+        if not names:
+            return {}
+        futures = self._open.describe_topics(
+            TopicCollection(names), include_authorized_operations=True, request_timeout=timeout
+        )
+        found: dict[str, TopicInfo] = {}
+        for name, future in futures.items():
+            try:
+                found[name] = _info(_answer(future, timeout))
+            except KafkaException as error:
+                if cause(error).code() not in MISSING:
+                    found[name] = TopicInfo(name, "", 0, 0, writable=False, error=cause(error).str())
+        return self._with_config(found, timeout) if config else found
+
+    def create(
+        self, topic: str, partitions: int, replication: int, config: Mapping[str, str], *, timeout: float = 30.0
+    ) -> None:
+        """Create a topic unless it exists. Raises `ConfigurationError` where the cluster will not have it."""
+        deadline = self._clock.monotonic() + timeout * 1000
+        wanted = NewTopic(topic, partitions, replication, config=dict(config))
+        futures = self._open.create_topics([wanted], request_timeout=timeout, operation_timeout=timeout)
+        try:
+            _answer(futures[topic], timeout)
+        except KafkaException as error:
+            if cause(error).code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise ConfigurationError(f"topic {topic} was not created: {cause(error).str()}") from error
+        # The controller has it; a broker serves it a moment later.
+        pause = threading.Event()
+        while self._clock.monotonic() < deadline:
+            if topic in self.describe([topic], config=False):
+                return
+            pause.wait(_LOOK_EVERY)
+        raise UnreachableError(f"topic {topic} was created but no broker serves it yet")
+
+    def alter(self, topic: str, config: Mapping[str, str], *, timeout: float = 30.0) -> None:
+        """Set these settings. Raises `NotFoundError`, `ConfigurationError`, `UnreachableError`."""
+        entries = [
+            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in config.items()
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+        futures = self._open.incremental_alter_configs([resource], request_timeout=timeout)
+        try:
+            _answer(futures[resource], timeout)
+        except KafkaException as error:
+            if cause(error).code() in MISSING:
+                raise NotFoundError(f"there is no topic {topic}") from error
+            raise ConfigurationError(f"topic {topic} was not changed: {cause(error).str()}") from error
+
+    def brokers(self, *, timeout: float = 10.0) -> int:
+        """How many brokers the cluster has right now."""
+        try:
+            cluster = _answer(self._open.describe_cluster(request_timeout=timeout), timeout)
+        except KafkaException as error:
+            raise UnreachableError(f"the cluster did not describe itself: {cause(error).str()}") from error
+        return len(cluster.nodes)
+
+    def close(self) -> None:
+        """Release."""
+        self._client = None
+
+    @property
+    def _open(self) -> AdminClient:
+        if self._client is None:
+            raise RuntimeError("this admin client is closed")
+        self._client.poll(0)  # hands on what the library has logged
+        return self._client
+
+    def _with_config(self, found: dict[str, TopicInfo], timeout: float) -> dict[str, TopicInfo]:
+        usable = [name for name, info in found.items() if info.error is None]
+        if not usable:
+            return found
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in usable]
+        answers = self._open.describe_configs(resources, request_timeout=timeout)
+        for resource, future in answers.items():
+            info = found[resource.name]
+            try:
+                entries = _answer(future, timeout)
+            except KafkaException as error:
+                if cause(error).code() in MISSING:  # deleted since
+                    del found[resource.name]
+                continue  # we may write to a topic without being allowed to see its settings
+            settings = {name: entry.value for name, entry in entries.items() if entry.value is not None}
+            found[resource.name] = replace(info, config=settings)
+        return found
+
+
+def _answer(future: Future[Any], timeout: float) -> Any:  # noqa: ANN401  the binding does not say what its futures hold
+    """Wait for an answer. Raises `UnreachableError` where none came, `KafkaException` where it was no."""
+    try:
+        return future.result(timeout + _MARGIN_SECONDS)
+    except FutureTimeoutError as error:
+        raise UnreachableError("the cluster did not answer in time") from error
+    except KafkaException as error:
+        if is_unreachable(cause(error)):
+            raise UnreachableError(f"the cluster did not answer: {cause(error).str()}") from error
+        raise
+
+
+def _info(topic: TopicDescription) -> TopicInfo:
+    allowed = topic.authorized_operations
+    return TopicInfo(
+        topic.name,
+        str(topic.topic_id),
+        len(topic.partitions),
+        min((len(each.replicas) for each in topic.partitions), default=0),
+        writable=allowed is None or AclOperation.WRITE in allowed,
+    )

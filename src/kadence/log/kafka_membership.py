@@ -1,0 +1,85 @@
+"""Membership in the consumer group: the classic protocol, cooperative, for the assignment alone."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from kadence.clock import SystemClock
+from kadence.errors import ConfigurationError
+from kadence.log.kafka_errors import UNJOINABLE
+from kadence.log.port import Assigned, Revoked
+
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+    from kadence.log.kafka_connection import Connection
+
+_DEFAULTS: Final = {
+    "session.timeout.ms": 10_000,
+    "heartbeat.interval.ms": 500,  # members hear of a rebalance with their next heartbeat
+    # The library heartbeats by itself; a process whose loop hangs loses its partitions by this.
+    "max.poll.interval.ms": 30_000,
+}
+_LOOK_EVERY: Final = 0.05
+
+_log = logging.getLogger("kadence.kafka")
+
+
+class KafkaMembership:
+    """See `kadence.log.port.Membership`. `poll` also raises `ConfigurationError`: the group will not have us."""
+
+    __slots__ = ("_changes", "_clock", "_consumer", "_group", "_left")
+
+    def __init__(self, connection: Connection, group: str, topic: str) -> None:
+        self._group = group
+        self._changes: list[Assigned | Revoked] = []
+        self._clock = SystemClock()
+        self._left = False
+        fixed = {"group.id": group, "group.protocol": "classic", "partition.assignment.strategy": "cooperative-sticky"}
+        self._consumer: Consumer = connection.consumer(_DEFAULTS, fixed)
+        self._consumer.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+
+    def poll(self, timeout: float) -> list[Assigned | Revoked]:
+        """Serve the membership until something changes or ``timeout`` seconds have passed."""
+        deadline = self._clock.monotonic() + timeout * 1000
+        while True:
+            left = max(0.0, (deadline - self._clock.monotonic()) / 1000)
+            # The library goes on waiting for records after a rebalance, and none will come.
+            message = self._consumer.poll(min(left, _LOOK_EVERY))
+            if message is not None and (error := message.error()) is not None:
+                self._heard(error)
+            if self._changes or left == 0.0:
+                changes, self._changes = self._changes, []
+                return changes
+
+    def leave(self) -> None:
+        """Leave the group and release the connection."""
+        if not self._left:
+            self._left = True
+            self._consumer.close()
+
+    def _heard(self, error: KafkaError) -> None:
+        if error.code() in UNJOINABLE:
+            raise ConfigurationError(f"consumer group {self._group} cannot be joined: {error.str()}")
+        _log.info("consumer group %s: %s", self._group, error.str())
+
+    # The callbacks tell the library what it has to be told and note the change; what it means is decided by
+    # whoever polls. An exception in here would still assign.
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        consumer.incremental_assign(partitions)
+        consumer.pause(partitions)  # they are ours to run, not to read here
+        self._changes.append(Assigned(_numbers(partitions)))
+
+    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        consumer.incremental_unassign(partitions)
+        self._changes.append(Revoked(_numbers(partitions)))
+
+    def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        consumer.incremental_unassign(partitions)
+        self._changes.append(Revoked(_numbers(partitions), lost=True))
+
+
+def _numbers(partitions: list[TopicPartition]) -> frozenset[int]:
+    return frozenset(each.partition for each in partitions)

@@ -1,0 +1,148 @@
+"""The read_committed reader: one librdkafka consumer with explicit assignment and no group of its own."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+
+from kadence.clock import SystemClock
+from kadence.errors import LogError, OffsetOutOfRangeError, UnreachableError
+from kadence.log.kafka_errors import OUT_OF_RANGE, UNREADABLE, cause
+from kadence.log.port import LATEST, Record
+
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer, Message
+
+    from kadence.log.kafka_connection import Connection
+
+RECEIVE_BYTES: Final = 256 * 1024 * 1024
+"""The largest answer, and the largest inflated batch, that a reader takes in."""
+
+_DEFAULTS: Final = {
+    "receive.message.max.bytes": RECEIVE_BYTES,
+    # One fetch at a time goes to a broker, and what is assigned meanwhile waits for its answer.
+    "fetch.wait.max.ms": 100,
+    # The library's 1,000 would halt a rebuild for a second whenever its queue is full.
+    "fetch.queue.backoff.ms": 10,
+    "fetch.error.backoff.ms": 100,
+}
+_LATEST_SECONDS: Final = 10.0
+_LEADER_SECONDS: Final = 0.25
+
+_log = logging.getLogger("kadence.kafka")
+
+
+class KafkaReader:
+    """See `kadence.log.port.LogReader`."""
+
+    __slots__ = ("_clock", "_closed", "_consumer", "_failed", "_positions", "_silenced")
+
+    def __init__(self, connection: Connection) -> None:
+        # The library wants a group for every consumer; nothing is ever committed under this one.
+        group = f"{connection.client_id}.reader"
+        self._consumer: Consumer = connection.consumer(_DEFAULTS, {"group.id": group})
+        self._clock = SystemClock()
+        self._closed = False
+        self._failed: deque[LogError] = deque()
+        self._positions: dict[tuple[str, int], int] = {}  # the lowest offset that may still be returned
+        self._silenced: set[tuple[str, int, int]] = set()
+
+    def assign(self, topic: str, partition: int, offset: int) -> None:
+        """Start reading at ``offset``; raises `UnreachableError` where `LATEST` cannot be resolved."""
+        self.unassign(topic, partition)
+        if offset == LATEST:
+            offset = self.bounds(topic, partition, _LATEST_SECONDS)[1]
+        else:
+            self._find_leader(topic, partition)
+        self._positions[topic, partition] = max(offset, 0)
+        self._consumer.incremental_assign([TopicPartition(topic, partition, offset)])
+
+    def _find_leader(self, topic: str, partition: int) -> None:
+        """Ask the leader something, since a library that does not know it sits out half a second at assignment."""
+        with suppress(UnreachableError):  # then it is found later
+            self.bounds(topic, partition, _LEADER_SECONDS)
+
+    def unassign(self, topic: str, partition: int) -> None:
+        """Stop reading a partition."""
+        if self._positions.pop((topic, partition), None) is not None:
+            self._consumer.incremental_unassign([TopicPartition(topic, partition)])
+            self._silenced = {each for each in self._silenced if each[:2] != (topic, partition)}
+
+    def read(self, limit: int, timeout: float) -> list[Record]:
+        """Return what has arrived, waiting for the first record only."""
+        deadline = self._clock.monotonic() + timeout * 1000
+        while True:
+            if self._failed:
+                raise self._failed.popleft()
+            left = max(0.0, (deadline - self._clock.monotonic()) / 1000)
+            # The library waits for a batch to fill; asking for one record, then for the rest at once, does not.
+            messages = self._consumer.consume(1, left)
+            if messages and limit > 1:
+                messages += self._consumer.consume(limit - 1, 0)
+            records = [record for message in messages if (record := self._taken(message)) is not None]
+            if records or (not self._failed and self._clock.monotonic() >= deadline):
+                return records
+
+    def bounds(self, topic: str, partition: int, timeout: float) -> tuple[int, int]:
+        """Return (first offset, last stable offset); also raises `UnreachableError` for a missing topic."""
+        try:
+            low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout)
+        except KafkaException as error:
+            raise UnreachableError(f"{topic}[{partition}] did not tell its bounds: {cause(error).str()}") from error
+        return low, high
+
+    def close(self) -> None:
+        """Release the connection."""
+        if not self._closed:
+            self._closed = True
+            self._consumer.close()
+
+    def _taken(self, message: Message) -> Record | None:
+        topic, partition, offset = message.topic(), message.partition(), message.offset()
+        error = message.error()
+        if topic is None or partition is None or offset is None:
+            if error is not None:
+                self._say_once("", -1, error)
+            return None
+        position = self._positions.get((topic, partition))
+        if position is None or (error is None and offset < position):
+            return None  # fetched before the assignment changed
+        if error is not None:
+            self._heard(topic, partition, offset, error)
+            return None
+        self._positions[topic, partition] = offset + 1
+        return Record(
+            topic, partition, offset, message.timestamp()[1], message.key(), message.value(), _headers(message)
+        )
+
+    def _heard(self, topic: str, partition: int, offset: int, error: KafkaError) -> None:
+        if error.code() in OUT_OF_RANGE:
+            self.unassign(topic, partition)
+            self._failed.append(OffsetOutOfRangeError(topic, partition, offset))
+        elif error.code() in UNREADABLE:
+            # It would come again for ever. Where it was one batch of many records, so will the rest of it.
+            _log.error("%s[%d]: skipping what cannot be read at offset %d: %s", topic, partition, offset, error.str())
+            self._positions[topic, partition] = offset + 1
+            self._consumer.seek(TopicPartition(topic, partition, offset + 1))
+        else:
+            self._say_once(topic, partition, error)  # the library goes on trying
+
+    def _say_once(self, topic: str, partition: int, error: KafkaError) -> None:
+        if (topic, partition, error.code()) not in self._silenced:
+            self._silenced.add((topic, partition, error.code()))
+            _log.warning("reading %s[%d]: %s", topic, partition, error.str())
+
+
+def _headers(message: Message) -> tuple[tuple[str, bytes], ...]:
+    try:
+        headers = message.headers()
+    except (SystemError, UnicodeDecodeError):
+        return ()  # a name that is not UTF-8: the binding fails over it, and must not be asked twice
+    if not headers:
+        return ()
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return tuple((name, value if isinstance(value, bytes) else b"") for name, value in pairs)

@@ -1,0 +1,46 @@
+"""Fixtures that more than one kind of test asks for."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kadence.testing.broker import AUTHORIZER, Cluster, java_available
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BROKER_CACHE = Path(__file__).parents[1] / ".cache"
+
+
+@pytest.fixture
+def namespace() -> str:
+    """A namespace that no other test has: tests share a broker and run in any order."""
+    return f"t{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Cluster]:
+    """One real node, started once per session; ACLs may forbid single topics, all else is allowed."""
+    _need_java()
+    with Cluster(1, properties=AUTHORIZER, cache=BROKER_CACHE) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def three_brokers() -> Iterator[Cluster]:
+    """Three real nodes, for tests that take one away; they must bring it back."""
+    _need_java()
+    with Cluster(3, cache=BROKER_CACHE) as cluster:
+        yield cluster
+
+
+def _need_java() -> None:
+    if not java_available():
+        if os.environ.get("CI"):
+            pytest.fail("CI needs Java and Maven for a real broker")
+        pytest.skip("needs Java and Maven for a real broker")
