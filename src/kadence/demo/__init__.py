@@ -1,1 +1,1 @@
-"""`kadence demo`: a broker, a worker and a few jobs in one process, to look at."""
+"""The demo: a broker in this process, a worker and a few jobs, so that one command shows what kadence does."""

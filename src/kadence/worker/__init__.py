@@ -1,0 +1,1 @@
+"""The worker: runs the shards that the consumer group assigns to this process."""

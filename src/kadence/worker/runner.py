@@ -1,0 +1,310 @@
+"""Running one shard: take over, then tick, apply and commit for as long as the log lets us.
+
+The same code runs in a thread of the worker and in the simulation: `ShardRunner.step` does a bounded piece of work
+and says when it wants to be called again. It holds a producer and a fold, and they live and die together: after any
+error both are thrown away and the shard is taken over again (ARCHITECTURE, law 4).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+from kadence.domain.partition import partition_for
+from kadence.domain.walltime import TZDATA_VERSION
+from kadence.domain.stimulus import Change, Outcome, PutJob, TargetChanged, Tick
+from kadence.errors import FencedError, LogError, RefusedError
+from kadence.wire import control, event, outcome, state
+from kadence.wire.execution import Encoder
+from kadence.worker.skew import Skew
+from kadence.worker.takeover import Phase, Takeover
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kadence.domain.book import Book
+    from kadence.domain.decision import Decision
+    from kadence.domain.shard import Shard
+    from kadence.log.port import LogWriter, Record
+    from kadence.worker.environment import Environment
+
+logger = logging.getLogger(__name__)
+
+IDLE: Final = 30_000
+"""Milliseconds after which a shard with nothing to decide shows that it lives."""
+LONGEST_WAIT: Final = 1_000
+_RETRY: Final = 500
+_FENCED_RETRY: Final = 3_000
+_RECORDS: Final = 500
+"""Control records per transaction: every one may be refused, and the cursor names those."""
+_OUTCOMES: Final = 5_000
+_DAY: Final = 86_400_000
+
+
+class ShardRunner:
+    """Runs one shard while ``assigned()`` says so. Not thread-safe: one thread steps it."""
+
+    def __init__(self, environment: Environment, shard: int, assigned: Callable[[], bool]) -> None:
+        """Nothing happens before the first `step`."""
+        self._env = environment
+        self.index = shard
+        self._assigned = assigned
+        self._takeover: Takeover | None = None
+        self._started = 0
+        self._shard: Shard | None = None
+        self._writer: LogWriter | None = None
+        self._encoder = Encoder(environment.namespace, shard)
+        self._nonce = ""
+        self._control_topic_id = ""
+        self._forwards: list[Record] = []
+        self._events = 0
+        self._hold_fire_below = 0
+        self._committed_at = 0
+        self._expected_at: int | None = None
+        self._targets_seen = -1
+        self._commands: deque[tuple[int, str]] = deque()
+        self._skew = Skew(environment.clock, trusted=environment.broker_clock)
+        self.problem: str | None = "taking over"
+
+    @property
+    def book(self) -> Book | None:
+        """The shard's book, once it is taken over; for metrics, to be read only."""
+        return None if self._shard is None else self._shard.book
+
+    def step(self) -> int:
+        """Do a piece of work; returns in how many ms there may be more (0: at once; news may come earlier).
+
+        Raises `ConfigurationError` and `ClockSkewError`, which no retry mends.
+        """
+        try:
+            if self._shard is None:
+                return self._take_over()
+            return self._run(self._shard)
+        except RefusedError as error:
+            if error.topic.startswith(f"{self._env.namespace}."):
+                logger.error("shard %d: %s", self.index, error)  # noqa: TRY400  the sentence is the whole story
+                return self._discard("refused", str(error), _RETRY)
+            self._env.targets.refused(error.topic, error.reason)
+            return self._discard("refused", str(error), 0)
+        except FencedError as error:
+            return self._discard("fenced", str(error), _FENCED_RETRY)
+        except LogError as error:
+            return self._discard("unclean", str(error), _RETRY)
+
+    def close(self) -> None:
+        """Let go of the shard without another word to the log: the next owner ends what is open."""
+        self._env.tail.leave_outcomes(self.index)
+        if self._takeover is not None:
+            self._takeover.close()
+            if self._takeover.writer is not None:
+                self._takeover.writer.close()
+        if self._writer is not None:
+            self._writer.close()
+        self._takeover, self._writer, self._shard = None, None, None
+
+    def _discard(self, result: str, why: str, retry: int) -> int:
+        """Throw producer and fold away together; what they had decided is unknown, and will be read from the log."""
+        logger.warning("shard %d: %s; taking over again", self.index, why)
+        if self._shard is not None:
+            self._env.metrics.transaction(result)
+        self.close()
+        self.problem = why
+        return retry
+
+    # --- taking over -------------------------------------------------------------------------------------
+
+    def _take_over(self) -> int:
+        env = self._env
+        if not self._assigned():
+            self.close()
+            return LONGEST_WAIT
+        if self._takeover is None:
+            self._started = env.clock.monotonic()
+            self._takeover = Takeover(env, self.index, self._assigned)
+        takeover = self._takeover
+        if takeover.phase is not Phase.DONE:
+            return 0 if takeover.step() else 10
+        self._skew.measure(takeover.sent, takeover.barrier, takeover.acknowledged)
+        env.metrics.skew(self._skew.milliseconds)
+        self._skew.check()
+        self._shard = shard = takeover.build(env.clock.wall())
+        self._writer, self._nonce, self._takeover = takeover.writer, takeover.nonce, None
+        self._control_topic_id = takeover.control_topic_id
+        self._hold_fire_below = takeover.through_control
+        self._events, self._expected_at, self._targets_seen, self._forwards = 0, None, env.targets.version, []
+        self._committed_at = env.clock.monotonic()
+        self._commands = self._old_commands(shard.book.cursor.control)
+        env.tail.follow_outcomes(self.index, shard.book.cursor.outcomes)
+        if shard.book.cursor.through > env.clock.wall() + 1_000:
+            logger.error(
+                "shard %d: its cursor is %d ms ahead of this clock: an earlier owner's clock was ahead, and due times "
+                "up to there count as decided",
+                self.index,
+                shard.book.cursor.through - env.clock.wall(),
+            )
+        shard.book.decision.prompt = True
+        seconds = (env.clock.monotonic() - self._started) / 1000
+        shard.book.say(
+            "shard.taken_over",
+            str(self.index),
+            detail={"worker": env.worker, "seconds": seconds, "jobs": len(shard.book.jobs)},
+        )
+        env.metrics.takeover(seconds)
+        logger.info("shard %d: taken over in %.2f s, %d jobs", self.index, seconds, len(shard.book.jobs))
+        self.problem = None
+        return 0
+
+    def _old_commands(self, cursor: int) -> deque[tuple[int, str]]:
+        """One-off commands applied by earlier owners whose records are still there."""
+        records = self._env.tail.level(self.index, cursor)
+        keys = [(record.timestamp, (record.key or b"").decode("utf-8", "replace")) for record in records]
+        return deque(sorted(entry for entry in keys if entry[1].partition("/")[0] in control.COMMANDS))
+
+    # --- running -----------------------------------------------------------------------------------------
+
+    def _run(self, shard: Shard) -> int:
+        env = self._env
+        if not self._assigned():
+            self.close()
+            return LONGEST_WAIT
+        late = self._expected_at is not None and env.clock.monotonic() - self._expected_at > env.longest_gap
+        if late or self._skew.suspect():
+            self._confirm(shard, standstill=late)
+        now = env.clock.wall()
+        behind = shard.book.cursor.control <= self._hold_fire_below
+        more = False if behind else shard.step(Tick(env.max_transaction), now)
+        more |= self._apply(shard, now)
+        self._look_at_targets(shard, now)
+        idle = env.clock.monotonic() - self._committed_at >= IDLE
+        if shard.book.decision.anything() or idle:
+            self._commit(shard)
+        self._bury_commands(now)
+        wait = 0 if more else self._wait(shard)
+        self._expected_at = env.clock.monotonic() + wait
+        return wait
+
+    def _wait(self, shard: Shard) -> int:
+        due = shard.next_due()
+        if due is None:
+            return LONGEST_WAIT
+        return max(0, min(due - self._env.clock.wall(), LONGEST_WAIT))
+
+    def _confirm(self, shard: Shard, *, standstill: bool) -> None:
+        """Nothing fires before a commit has shown that we still own the shard, and what time it is.
+
+        After a standstill the commands that came meanwhile are applied first, too.
+        """
+        self._commit(shard)
+        if standstill:
+            self._hold_fire_below = self._env.tail.position - 1
+
+    def _apply(self, shard: Shard, now: int) -> bool:
+        """Apply what has come in; True where more waits."""
+        env, cursor = self._env, shard.book.cursor
+        records, position = env.tail.since(self.index, cursor.control, _RECORDS)
+        changes = [
+            control.decode(record.key, record.value, record.offset, record.timestamp, env.namespace)
+            for record in records
+        ]
+        self._look_at_new_targets(shard, changes, now)
+        for change in changes:
+            shard.step(change, now)
+        cursor.control = max(cursor.control, position)
+        outcomes = env.tail.outcomes(self.index, _OUTCOMES)
+        for record in outcomes:
+            if record.offset >= cursor.outcomes:
+                self._hear(shard, record, now)
+        return len(records) >= _RECORDS or len(outcomes) >= _OUTCOMES
+
+    def _hear(self, shard: Shard, record: Record, now: int) -> None:
+        """Apply an outcome, or pass it on: a partitioner that is not Java's put it into a partition not its own."""
+        heard = outcome.decode(record.key, record.value, record.offset, record.timestamp)
+        if isinstance(heard, Outcome) and not shard.book.owns(heard.job):
+            self._forwards.append(record)
+            shard.book.cursor.outcomes = record.offset + 1
+            shard.book.decision.prompt = True
+        else:
+            shard.step(heard, now)
+
+    def _look_at_new_targets(self, shard: Shard, changes: list[Change], now: int) -> None:
+        """Targets are looked at before the fold first hears of them."""
+        wished = [change.wish for change in changes if isinstance(change.wish, PutJob)]
+        topics = {wish.spec.target.topic for wish in wished if wish.spec.target.topic is not None}
+        new = sorted(topics - shard.book.targets.keys())
+        if new:
+            self._env.targets.ensure(new)
+            for topic in new:
+                shard.step(TargetChanged(topic, self._env.targets.problem(topic)), now)
+
+    def _look_at_targets(self, shard: Shard, now: int) -> None:
+        """Tell the fold what the process has found out about its targets since."""
+        version = self._env.targets.version
+        if version != self._targets_seen:
+            self._targets_seen = version
+            for topic in list(shard.book.targets):
+                shard.step(TargetChanged(topic, self._env.targets.problem(topic)), now)
+
+    def _commit(self, shard: Shard) -> None:
+        """One decision, one transaction: executions flushed first, then states, events and the cursor."""
+        env, writer, decision = self._env, self._writer, shard.take()
+        if writer is None:
+            message = f"shard {self.index} has no writer"
+            raise RuntimeError(message)
+        writer.begin()
+        for fire in decision.fires:
+            writer.send(*self._encoder.encode(fire))
+        if decision.fires:
+            writer.flush()
+        forwards, self._forwards = self._forwards, []
+        for record in forwards:
+            home = partition_for(record.key or b"", env.shards)
+            writer.send(record.topic, home, record.key, record.value, record.headers)
+        self._send_memory(writer, shard.book, decision)
+        sent = env.clock.wall()
+        writer.send(env.topic("state"), self.index, state.CURSOR, self._cursor(shard.book, decision))
+        receipt = writer.commit()
+        acknowledged = env.clock.wall()
+        self._committed_at = env.clock.monotonic()
+        env.tail.settle(self.index, shard.book.cursor.control)
+        self._commands.extend(decision.commands)
+        env.metrics.transaction("committed")
+        env.metrics.decided(decision, receipt.timestamp if env.broker_clock else acknowledged)
+        env.metrics.control_applied(shard.book.cursor.control)
+        self._skew.measure(sent, receipt, acknowledged)
+        env.metrics.skew(self._skew.milliseconds)
+        self._skew.check()
+
+    def _send_memory(self, writer: LogWriter, book: Book, decision: Decision) -> None:
+        env, topic = self._env, self._env.topic("state")
+        for name in decision.jobs:
+            job = book.jobs.get(name)
+            writer.send(topic, self.index, b"job/" + name.encode(), None if job is None else state.encode_job(job))
+        for name in decision.holds:
+            hold = book.holds.get(name)
+            writer.send(topic, self.index, b"hold/" + name.encode(), None if hold is None else state.encode_hold(hold))
+        for happening in decision.happenings:
+            self._events += 1
+            key, value, headers = event.encode(happening, env.namespace, book.now, f"{self._nonce}-{self._events}")
+            writer.send(env.topic("events"), self.index, key, value, headers)
+
+    def _cursor(self, book: Book, decision: Decision) -> bytes:
+        cursor = book.cursor
+        return state.encode_cursor(
+            state.CursorRecord(
+                through=cursor.through,
+                after=cursor.after,
+                control=cursor.control,
+                control_topic_id=self._control_topic_id,
+                outcomes=cursor.outcomes,
+                worker=self._env.worker,
+                tzdata=TZDATA_VERSION,
+                rejected=tuple((refusal.offset, refusal.error) for refusal in decision.refusals),
+            )
+        )
+
+    def _bury_commands(self, now: int) -> None:
+        """Write the tombstones of one-off commands a day after them, outside any transaction."""
+        while self._commands and self._commands[0][0] + _DAY <= now:
+            _, key = self._commands.popleft()
+            self._env.appender.append(self._env.topic("control"), 0, key.encode(), None)

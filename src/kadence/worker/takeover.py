@@ -1,0 +1,212 @@
+"""Taking over a shard: fence, mark, read everything up to the marks, and only then decide (ARCHITECTURE, law 2).
+
+The marks (barriers) are records of our own with a fresh nonce: one on ``state[p]``, committed with the producer
+that has just fenced its predecessor, so that nothing of the predecessor can follow it; one on control, so that every
+command written before we came is known to have been read. End-of-partition, watermarks and idle time would all
+lie while some transaction is open.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
+
+from kadence.domain.book import Book, Cursor
+from kadence.domain.restore import Memory, rebuild
+from kadence.domain.shard import Shard
+from kadence.domain.stimulus import Rejected, TargetChanged
+from kadence.errors import ConfigurationError
+from kadence.log.port import EARLIEST
+from kadence.wire import control, state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kadence.log.port import LogReader, LogWriter, Receipt, Record
+    from kadence.worker.environment import Environment
+
+logger = logging.getLogger(__name__)
+
+PATIENCE: Final = 30_000
+"""Milliseconds to wait for our own mark on control; a foreign open transaction may hide it for longer."""
+_BATCH: Final = 10_000
+
+
+class Phase(Enum):
+    """Where a takeover stands."""
+
+    FENCING = auto()
+    READING = auto()
+    AWAITING_CONTROL = auto()
+    DONE = auto()
+
+
+@dataclass(slots=True)
+class Found:
+    """What the state partition says."""
+
+    memory: Memory = field(default_factory=Memory)
+    cursor: state.CursorRecord | None = None
+
+
+class Takeover:
+    """One takeover of one shard, a step at a time; any error abandons it, and the next one starts afresh."""
+
+    def __init__(self, environment: Environment, shard: int, assigned: Callable[[], bool]) -> None:
+        """``assigned`` tells whether the group still means us to run this shard."""
+        self._env = environment
+        self._shard = shard
+        self._assigned = assigned
+        self._reader: LogReader | None = None
+        self._found = Found()
+        self._deadline = 0
+        self.phase = Phase.FENCING
+        self.nonce = environment.nonce()
+        self.writer: LogWriter | None = None
+        self.barrier: Receipt | None = None
+        self.sent = 0
+        self.acknowledged = 0
+        self.through_control = 0
+        """Nothing fires before the shard's cursor is past this control offset."""
+        self.control_topic_id = ""
+
+    def step(self) -> bool:
+        """Do the next part; False where there was nothing to do but wait. Raises what the log raises."""
+        match self.phase:
+            case Phase.FENCING:
+                return self._fence()
+            case Phase.READING:
+                return self._read()
+            case Phase.AWAITING_CONTROL:
+                return self._await_control()
+            case Phase.DONE:
+                return False
+
+    def close(self) -> None:
+        """Release what is not handed over."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def _fence(self) -> bool:
+        env, shard = self._env, self._shard
+        if not self._assigned():
+            return False
+        self.writer = env.log.writer(f"{env.namespace}.shard.{shard}")
+        if not self._assigned():
+            return False
+        self.writer.begin()
+        value = state.encode_barrier(env.worker, self.nonce)
+        self.sent = env.clock.wall()
+        self.writer.send(env.topic("state"), shard, state.BARRIER, value)
+        self.barrier = self.writer.commit()
+        self.acknowledged = env.clock.wall()
+        env.appender.append(env.topic("control"), 0, control.key_of("barrier", str(shard)), value)
+        self._reader = env.log.reader()
+        self._reader.assign(env.topic("state"), shard, EARLIEST)
+        self.phase = Phase.READING
+        return True
+
+    def _read(self) -> bool:
+        if self._reader is None:
+            return False
+        records = self._reader.read(_BATCH, 0.5)
+        for record in records:
+            if record.key == state.BARRIER and state.barrier_nonce(record.value) == self.nonce:
+                self.close()
+                self.phase = Phase.AWAITING_CONTROL
+                self._deadline = self._env.clock.monotonic() + PATIENCE
+                return True
+            self._remember(record)
+        return bool(records)
+
+    def _remember(self, record: Record) -> None:
+        """Keep the newest of each state record."""
+        kind, _, name = (record.key or b"").decode("utf-8", "replace").partition("/")
+        memory, value = self._found.memory, record.value
+        decoded: object = None
+        match kind:
+            case "cursor" if value is not None:
+                decoded = state.decode_cursor(value)
+                if isinstance(decoded, state.CursorRecord):
+                    self._found.cursor = decoded
+            case "job":
+                memory.jobs.pop(name, None)
+                memory.specs.pop(name, None)
+                if value is not None:
+                    decoded = state.decode_job(name, value, self._env.namespace)
+                    if isinstance(decoded, state.JobRecord):
+                        memory.jobs[name] = decoded.job
+                        if decoded.spec is not None:
+                            memory.specs[name] = decoded.spec
+            case "hold":
+                memory.holds.pop(name, None)
+                if value is not None:
+                    decoded = state.decode_hold(name, value, self._env.namespace)
+                    if not isinstance(decoded, Rejected):
+                        memory.holds[name] = decoded
+            case _:
+                pass
+        if isinstance(decoded, Rejected):
+            logger.error("shard %d: %s", self._shard, decoded.error)
+
+    def _await_control(self) -> bool:
+        tail = self._env.tail
+        offset = tail.offset_of(self.nonce)
+        if offset is None and self._env.clock.monotonic() < self._deadline:
+            return False
+        if offset is None:
+            logger.error(
+                "shard %d: our own mark on control has not come back for %d s; an open transaction of someone else "
+                "may hide commands (see kadence status). Going on with what can be read",
+                self._shard,
+                PATIENCE // 1000,
+            )
+        self.through_control = tail.position - 1 if offset is None else offset
+        self.phase = Phase.DONE
+        return True
+
+    def build(self, now: int) -> Shard:
+        """The shard as the log has it; call once `phase` is DONE."""
+        env, found = self._env, self._found.cursor
+        self.control_topic_id = env.control_topic_id()
+        if found is None:
+            if self.barrier is None:
+                message = "a takeover is built after its barrier"
+                raise RuntimeError(message)
+            begin = self.barrier.timestamp if env.broker_clock else now
+            cursor = Cursor(begin)
+        else:
+            self._check_control(found)
+            cursor = found.cursor()
+        book = Book(env.namespace, self._shard, env.shards, cursor)
+        wanted = {}
+        for record in env.tail.level(self._shard, cursor.control):
+            change = control.decode(record.key, record.value, record.offset, record.timestamp, env.namespace)
+            if change.kind in {"job", "pause", "hold"}:
+                wanted[change.kind, change.name] = change
+        rebuild(book, self._found.memory, wanted, now)
+        shard = Shard(book)
+        env.targets.ensure(book.targets)
+        for topic in sorted({*book.targets, *book.problems}):
+            shard.step(TargetChanged(topic, env.targets.problem(topic)), now)
+        return shard
+
+    def _check_control(self, found: state.CursorRecord) -> None:
+        """A control topic that is not the one the cursor speaks of would make new commands look applied."""
+        env = self._env
+        current, end = self.control_topic_id, env.tail.position
+        if found.control_topic_id != current or found.control > end:
+            what = (
+                f"is another topic (id {current}) than the one"
+                if found.control_topic_id != current
+                else f"ends at offset {end}, before the {found.control}"
+            )
+            message = (
+                f"{env.topic('control')} {what} that shard {self._shard} had applied: it was recreated or restored. "
+                f"Its commands cannot be told from applied ones. Stop all workers, delete {env.topic('state')}, run "
+                "'kadence topics init', and start again: every job then begins anew from its control record"
+            )
+            raise ConfigurationError(message)
