@@ -158,8 +158,7 @@ def _edit(book: Book, job: Job, change: Change, known: JobSpec, spec: JobSpec) -
     """A changed definition: the old spec decides what it owed up to the record's time, the new one goes on."""
     retimed = known.timing != spec.timing
     if retimed:
-        _close_old_timing(book, job, known, change.timestamp)
-        job.floor = max(job.floor, _first_floor(spec, change.timestamp)) if not spec.once else job.floor
+        _close_old_timing(book, job, known, spec, change.timestamp)
     if known.target != spec.target:
         breaker.leave_target(book, job, known)
     book.timetable.remove(job, known.timing)
@@ -192,8 +191,12 @@ def _first_floor(spec: JobSpec, timestamp: int) -> int:
     return timestamp - spec.catch_up.grace - 1 if spec.once else timestamp
 
 
-def _close_old_timing(book: Book, job: Job, known: JobSpec, timestamp: int) -> None:
-    """Decide the due times up to ``timestamp`` that the old spec still owed, and set the floor for the new one."""
+def _close_old_timing(book: Book, job: Job, known: JobSpec, spec: JobSpec, timestamp: int) -> None:
+    """Decide the due times up to ``timestamp`` that the old spec still owed, and set the floor for the new one.
+
+    The new spec counts from the record's time or from the last due time that the old one decided, if that is later:
+    no due time is lost, none is doubled.
+    """
     timing = known.timing
     passed = book.settled(job, timing)
     kept = settle.kept_edge(book, job, timing)
@@ -201,8 +204,9 @@ def _close_old_timing(book: Book, job: Job, known: JobSpec, timestamp: int) -> N
     if kept is not None:
         settle.owe(book, job, Owed(timing, max(job.floor, kept), timestamp, Stage.BLOCKED))
         passed = min(passed, max(kept, job.floor))
-    decided = timing.latest_before(max(timestamp, job.floor) + 1, passed + 1)
-    job.floor = max(job.floor, timestamp if not known.once else job.floor, decided or 0)
+    first = max(_first_floor(spec, timestamp), job.floor)
+    decided = timing.latest_before(first + 1, max(passed, timestamp) + 1)
+    job.floor = max(first, decided or 0)
 
 
 def schedule(book: Book, job: Job, spec: JobSpec) -> None:

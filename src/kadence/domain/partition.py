@@ -25,7 +25,7 @@ def murmur2(key: bytes) -> int:
     h = _SEED ^ length
     for (word,) in struct.iter_unpack("<I", key[:whole]):
         k = word * _M & _U32
-        h = h * _M & _U32 ^ (k ^ k >> 24) * _M & _U32
+        h = (h * _M ^ (k ^ k >> 24) * _M) & _U32
     if whole != length:
         h = (h ^ int.from_bytes(key[whole:], "little")) * _M & _U32
     h = (h ^ h >> 13) * _M & _U32

@@ -22,6 +22,8 @@ __all__ = ["MAX_HOLDS", "apply", "created_paused", "hold", "match_holds", "relea
 
 def apply(book: Book, job: Job, change: Change, wish: PauseJob | ResumeJob | LiftPause) -> None:
     """Apply a record under ``pause/<name>``; ``job`` may be new to the book (a pause may precede its job)."""
+    if job.pause is not None and job.pause.until is not None and job.pause.until <= change.timestamp:
+        wake_pause(book, job.name, job.pause.until)  # it ended by itself before this record was written
     match wish:
         case PauseJob(until):
             _pause(book, job, change, until)
@@ -136,22 +138,25 @@ def withdraw(book: Book, job: Job, at: int) -> None:
 
 def hold(book: Book, change: Change, wanted: Hold) -> None:
     """Put a hold in force, or a new version of it; jobs it no longer selects are given back."""
-    known = book.holds.get(change.name)
-    standing = known is not None and not known.ended
+    known = _standing(book, change)
+    if known is not None and known.covers(book.now) and not (_is_over(book, wanted, change) or wanted.covers(book.now)):
+        _end(book, known, change.timestamp, None, change)  # its new window is not open: given back for now
+        known = None
+    in_force = known is not None and known.covers(book.now)
     applied = AppliedHold(
         name=change.name,
         hold=wanted,
         offset=change.offset,
-        since=known.since if known is not None and standing else book.kept_from(change.timestamp),
+        since=_since(known) if known is not None and in_force else book.kept_from(change.timestamp),
         at=change.timestamp,
         by=change.by,
         reason=change.reason,
     )
     book.holds[change.name] = applied
     book.decision.holds[change.name] = None
-    matched = _rematch(book, applied, known if standing else None, change.timestamp)
+    matched = _rematch(book, applied, known, change.timestamp)
     if wanted.end is not None:
-        if wanted.end <= max(change.timestamp, book.cursor.through):
+        if _is_over(book, wanted, change):
             _end(book, applied, max(wanted.end, change.timestamp), wanted.catch_up)
             return
         book.wake_at(wanted.end, "hold-end", change.name)
@@ -159,6 +164,27 @@ def hold(book: Book, change: Change, wanted: Hold) -> None:
         _start(book, applied, matched)
     else:
         book.wake_at(wanted.start, "hold-start", change.name)
+
+
+def _since(applied: AppliedHold) -> int:
+    """The firing instant from which a hold keeps its jobs from firing."""
+    return max(applied.since, applied.hold.start or 0)
+
+
+def _is_over(book: Book, wanted: Hold, change: Change) -> bool:
+    """Whether the window had closed when the record was written, or before the cursor."""
+    return wanted.end is not None and wanted.end <= max(change.timestamp, book.cursor.through)
+
+
+def _standing(book: Book, change: Change) -> AppliedHold | None:
+    """The hold under this name that still stands at a record's time; one that ended by itself before is ended."""
+    applied = book.holds.get(change.name)
+    if applied is None or applied.ended:
+        return None
+    if applied.hold.end is not None and applied.hold.end <= change.timestamp:
+        _end(book, applied, applied.hold.end, applied.hold.catch_up)
+        return None
+    return applied
 
 
 def _rematch(book: Book, applied: AppliedHold, known: AppliedHold | None, at: int) -> int:
@@ -176,7 +202,7 @@ def _rematch(book: Book, applied: AppliedHold, known: AppliedHold | None, at: in
             job.blocked = True
         elif known is not None and had:
             job.holds = tuple(other for other in job.holds if other is not known)
-            settle.lift(book, job, max(known.since, known.hold.start or 0), at, None, "held")
+            settle.lift(book, job, _since(known), at, None, "held")
     return matched
 
 
@@ -207,7 +233,7 @@ def _end(
     book: Book, applied: AppliedHold, at: int, policy: Policy | None, change: Change | None = None
 ) -> None:
     """The hold is over at ``at``: give each of its jobs back exactly as it was, and decide what it kept."""
-    since = max(applied.since, applied.hold.start or 0)
+    since = _since(applied)
     matched = 0
     for job in list(book.jobs.values()):
         if applied in job.holds:
@@ -223,6 +249,7 @@ def _end(
 
 def release(book: Book, change: Change) -> None:
     """A null under ``hold/<name>``."""
+    _standing(book, change)
     applied = book.holds.get(change.name)
     if applied is not None:
         remove_hold(book, applied, change.timestamp, change)
@@ -255,5 +282,5 @@ def match_holds(book: Book, job: Job, at: int) -> None:
     )
     for applied in known:
         if applied not in job.holds:
-            settle.lift(book, job, max(applied.since, applied.hold.start or 0), at, None, "held")
+            settle.lift(book, job, _since(applied), at, None, "held")
     job.refresh_blocked()

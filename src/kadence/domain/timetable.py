@@ -48,6 +48,10 @@ class Timetable:
         """How many distinct timings are scheduled."""
         return len(self._groups)
 
+    def groups(self) -> list[Group]:
+        """Every group. Only to be looked at, and ``in_order`` not at all, by whoever does not own the shard."""
+        return list(self._groups.values())
+
     def add(self, job: Job, timing: Timing, not_before: int) -> bool:
         """Schedule a job; a new timing awaits its first due time with firing instant >= ``not_before``.
 

@@ -62,6 +62,7 @@ class Takeover:
         self._reader: LogReader | None = None
         self._found = Found()
         self._deadline = 0
+        self._position = -1
         self.phase = Phase.FENCING
         self.nonce = environment.nonce()
         self.writer: LogWriter | None = None
@@ -117,7 +118,6 @@ class Takeover:
             if record.key == state.BARRIER and state.barrier_nonce(record.value) == self.nonce:
                 self.close()
                 self.phase = Phase.AWAITING_CONTROL
-                self._deadline = self._env.clock.monotonic() + PATIENCE
                 return True
             self._remember(record)
         return bool(records)
@@ -153,9 +153,11 @@ class Takeover:
             logger.error("shard %d: %s", self._shard, decoded.error)
 
     def _await_control(self) -> bool:
-        tail = self._env.tail
+        tail, now = self._env.tail, self._env.clock.monotonic()
         offset = tail.offset_of(self.nonce)
-        if offset is None and self._env.clock.monotonic() < self._deadline:
+        if offset is None and tail.position != self._position:
+            self._position, self._deadline = tail.position, now + PATIENCE  # it is still reading, not held up
+        if offset is None and now < self._deadline:
             return False
         if offset is None:
             logger.error(
