@@ -143,17 +143,21 @@ class ShardRunner:
                 self.index,
                 shard.book.cursor.through - env.clock.wall(),
             )
-        shard.book.decision.prompt = True
         seconds = (env.clock.monotonic() - self._started) / 1000
-        shard.book.say(
-            "shard.taken_over",
-            str(self.index),
-            detail={"worker": env.worker, "seconds": seconds, "jobs": len(shard.book.jobs)},
-        )
+        self._announce(shard, seconds, takeover.tzdata_before)
         env.metrics.takeover(seconds)
         logger.info("shard %d: taken over in %.2f s, %d jobs", self.index, seconds, len(shard.book.jobs))
         self.problem = None
         return 0
+
+    def _announce(self, shard: Shard, seconds: float, tzdata_before: str | None) -> None:
+        """The event of a takeover; it also tells where the rules of time zones changed with the owner."""
+        detail: dict[str, object] = {"worker": self._env.worker, "seconds": seconds, "jobs": len(shard.book.jobs)}
+        if tzdata_before not in {None, TZDATA_VERSION}:
+            logger.warning("shard %d: tzdata changes from %s to %s", self.index, tzdata_before, TZDATA_VERSION)
+            detail |= {"tzdata_before": tzdata_before, "tzdata": TZDATA_VERSION}
+        shard.book.decision.prompt = True
+        shard.book.say("shard.taken_over", str(self.index), detail=detail)
 
     def _old_commands(self, cursor: int) -> deque[tuple[int, str]]:
         """One-off commands applied by earlier owners whose records are still there."""

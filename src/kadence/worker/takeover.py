@@ -72,6 +72,7 @@ class Takeover:
         self.through_control = 0
         """Nothing fires before the shard's cursor is past this control offset."""
         self.control_topic_id = ""
+        self.tzdata_before: str | None = None
 
     def step(self) -> bool:
         """Do the next part; False where there was nothing to do but wait. Raises what the log raises."""
@@ -182,7 +183,7 @@ class Takeover:
             cursor = Cursor(begin)
         else:
             self._check_control(found)
-            cursor = found.cursor()
+            cursor, self.tzdata_before = found.cursor(), found.tzdata
         book = Book(env.namespace, self._shard, env.shards, cursor)
         wanted = {}
         for record in env.tail.level(self._shard, cursor.control):
