@@ -1,8 +1,7 @@
 """What Prometheus is told. Counts are plain numbers under one lock; metric families are made when somebody scrapes.
 
 So a commit of 10,000 executions costs one pass in C over their causes and one bucket search per firing instant, and
-a metric that is known beforehand is there from the start, with 0. Gauges over jobs are read out of the shards' books
-at scrape time, by the scraper's thread, while their owners go on writing: see `_Survey`.
+every series that can be known beforehand is there from the start, with 0. The gauges over jobs: `metrics_jobs`.
 """
 
 from __future__ import annotations
@@ -10,11 +9,9 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections import Counter
-from contextlib import suppress
-from heapq import nsmallest
 from itertools import accumulate, product
-from operator import attrgetter, itemgetter
-from typing import TYPE_CHECKING, Final, TypeVar
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import choose_encoder
@@ -25,30 +22,19 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 from typing_extensions import override
 
-from kadence.domain.job import Fitness, Operator, Stage, State, effective_state
+from kadence.domain.job import State
+from kadence.metrics_jobs import OWNED, JobGauges
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from kadence.clock import Clock
     from kadence.domain.book import Book
     from kadence.domain.decision import Decision
-    from kadence.domain.job import Job
-    from kadence.domain.spec import Timing
-    from kadence.domain.timetable import Group
 
-MAX_JOB_SERIES: Final = 1_000
-"""Jobs that get series of their own, per process."""
-OVERDUE: Final = 1_000
-"""Milliseconds after its firing instant from which an undecided due time counts as overdue."""
-
-_OWNED: Final = "owned shards only: sum()"
 _EVERY: Final = "every replica: max()"
-_CAPPED: Final = f"at most {MAX_JOB_SERIES} jobs per worker, the first by name, have one"
-_STATES: Final = tuple(State)
 
 _LATENESS_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
 _TAKEOVER_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
@@ -60,7 +46,7 @@ _RESULTS: Final = [(result,) for result in ("committed", "fenced", "refused", "u
 _KINDS: Final = ("job", "pause", "hold", "trigger", "skip", "backfill")
 _RECORDS: Final = [*product(_KINDS, ("applied", "rejected")), ("unknown", "rejected"), ("outcome", "rejected")]
 _TRANSITIONS: Final = [
-    *product((state.value for state in _STATES), ("created", "resume", "target", "until")),
+    *product((state.value for state in State), ("created", "resume", "target", "until")),
     ("paused", "pause"),
     ("paused", "hold"),
     ("running", "release"),
@@ -69,15 +55,13 @@ _TRANSITIONS: Final = [
     ("deleted", "deleted"),
 ]
 
-_Value = TypeVar("_Value")
-
 
 class _Counts:
     """One counter metric: its labels and what was counted for each of their values."""
 
     def __init__(self, name: str, text: str, labels: Sequence[str], known: Iterable[tuple[str, ...]]) -> None:
         self.values: Counter[tuple[str, ...]] = Counter(dict.fromkeys(known, 0))
-        self._header = (name, f"{text}; {_OWNED}", tuple(labels))
+        self._header = (name, f"{text}; {OWNED}", tuple(labels))
 
     def family(self) -> Metric:
         """The metric as it stands."""
@@ -92,7 +76,7 @@ class _Histogram:
     """One histogram that takes any number of equal observations at once. Values in seconds."""
 
     def __init__(self, name: str, text: str, bounds: Sequence[float]) -> None:
-        self._header = (name, f"{text}; {_OWNED}")
+        self._header = (name, f"{text}; {OWNED}")
         self._bounds = bounds
         self._counts = [0] * (len(bounds) + 1)
         self._sum = 0.0
@@ -105,7 +89,7 @@ class _Histogram:
     def family(self) -> Metric:
         """The metric as it stands."""
         name, text = self._header
-        bounds = [floatToGoString(bound) for bound in (*self._bounds, float("inf"))]
+        bounds = [*map(str, self._bounds), "+Inf"]
         return HistogramMetricFamily(name, text, list(zip(bounds, accumulate(self._counts), strict=True)), self._sum)
 
 
@@ -192,7 +176,7 @@ class Metrics(Collector):
 
     def watch(self, books: Callable[[], list[Book]], clock: Clock) -> None:
         """Report on the jobs of these books (the owned shards', as they are at each scrape). Once per process."""
-        self.registry.register(_Jobs(books, clock))
+        self.registry.register(JobGauges(books, clock))
 
     def render(self) -> bytes:
         """Everything, in Prometheus' text format."""
@@ -226,138 +210,3 @@ class Metrics(Collector):
         for shard, through in cursors:
             cursor.add_metric([str(shard)], through / 1000)
         yield cursor
-
-
-class _Jobs(Collector):
-    """Gauges over the jobs of the owned shards."""
-
-    def __init__(self, books: Callable[[], list[Book]], clock: Clock) -> None:
-        self._books = books
-        self._clock = clock
-
-    @override
-    def collect(self) -> Iterator[Metric]:
-        """The hook of the Prometheus client."""
-        surveys = [_Survey(book, self._clock.wall()) for book in self._books()]
-        states: Counter[State] = Counter()
-        for survey in surveys:
-            states.update(survey.states())
-        count = GaugeMetricFamily("kadence_jobs", f"Jobs by effective state; {_OWNED}", labels=["state"])
-        for state in _STATES:
-            count.add_metric([state.value], states[state])
-        yield count
-        yield _gauge("kadence_jobs_overdue", _OVERDUE_TEXT, sum(survey.overdue() for survey in surveys))
-        yield _gauge("kadence_shards_owned", "Shards that this worker has taken over", len(surveys))
-        dropped = max(states.total() - MAX_JOB_SERIES, 0)
-        yield _gauge("kadence_job_labels_dropped", f"Jobs without series of their own: {_CAPPED}", dropped)
-        yield from self._per_job(surveys)
-
-    def _per_job(self, surveys: list[_Survey]) -> Iterator[Metric]:
-        stated = GaugeMetricFamily(
-            "kadence_job_state",
-            f"1 for the state that a job is in, 0 for the others; {_CAPPED}; {_OWNED}",
-            labels=["job_name", "state"],
-        )
-        due = GaugeMetricFamily(
-            "kadence_job_next_due_timestamp_seconds",
-            f"Next due time of a running job; {_CAPPED}; {_OWNED}",
-            labels=["job_name"],
-        )
-        jobs = ((job.name, job, survey) for survey in surveys for job in survey.jobs)
-        for name, job, survey in nsmallest(MAX_JOB_SERIES, jobs, key=itemgetter(0)):
-            now = survey.state(job)
-            for state in _STATES:
-                stated.add_metric([name, state.value], float(state is now))
-            next_due = survey.next_due(job) if now is State.RUNNING else None
-            if next_due is not None:
-                due.add_metric([name], next_due / 1000)
-        yield stated
-        yield due
-
-
-_OVERDUE_TEXT: Final = (
-    f"Running jobs with a due time or a catch-up that should have been decided more than {OVERDUE // 1000} s ago"
-)
-
-
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, f"{text}; {_OWNED}", value)
-
-
-class _Survey:
-    """One book, looked at from another thread than its owner's.
-
-    Nothing is locked and nothing is written, so that a scrape cannot delay a due time. Every attribute that changes
-    is read once; containers are copied. What is reported may mix two moments that lie some milliseconds apart.
-    """
-
-    def __init__(self, book: Book, now: int) -> None:
-        self._book = book
-        self._now = now
-        self._groups: Mapping[Timing, Group] = {group.timing: group for group in _calmly(book.timetable.groups)}
-        self.jobs = [job for job in _values(book.jobs) if job.spec is not None]
-
-    def state(self, job: Job) -> State:
-        """What people see at this moment, holds included."""
-        if not job.blocked:
-            return State.FINISHED if job.finished else State.RUNNING
-        pause, streak = job.pause, job.streak
-        tripped = job.lost is not None or (streak is not None and streak.tripped is not None)
-        return effective_state(
-            Operator.PAUSED if pause is not None and pause.active else Operator.OPEN,
-            Fitness.TRIPPED if tripped else Fitness.CLOSED,
-            held=any(hold.covers(self._now) for hold in job.holds),
-            finished=job.finished,
-        )
-
-    def states(self) -> Counter[State]:
-        """How many jobs are in each state."""
-        return Counter(map(self.state, self.jobs))
-
-    def next_due(self, job: Job) -> int | None:
-        """The first due time (ms) that is not decided, or None where none is left."""
-        spec = job.spec
-        group = self._groups.get(spec.timing) if spec is not None else None
-        if group is None:
-            return None
-        due = group.due
-        settled = due if self._passed(job, group.instant) else job.floor
-        return due if due > settled else group.timing.next_after(settled)
-
-    def overdue(self) -> int:
-        """How many running jobs have a due time that should have been decided, or run, by now."""
-        limit = self._now - OVERDUE
-        found: dict[str, Job] = {}
-        for group in self._groups.values():
-            due, instant = group.due, group.instant
-            if instant < limit:
-                members = _values(group.members)
-                found.update((job.name, job) for job in members if due > job.floor and not self._passed(job, instant))
-        found.update((job.name, job) for job in _values(self._book.owing) if _behind(job, limit))
-        return sum(1 for job in found.values() if self.state(job) is State.RUNNING)
-
-    def _passed(self, job: Job, instant: int) -> bool:
-        """Whether the cursor, in the middle of the burst at this instant, is past this job."""
-        cursor = self._book.cursor
-        after = cursor.after
-        return cursor.through == instant and (after is None or job.name <= after)
-
-
-def _behind(job: Job, limit: int) -> bool:
-    """Whether a catch-up under way has an execution to make whose firing instant was before ``limit`` (ms)."""
-    owed = next(iter(job.owed), None)
-    if owed is None or owed.stage is not Stage.RUNNING:
-        return False
-    due = owed.timing.next_after(owed.low)
-    return due is not None and due <= owed.high and due + owed.timing.delay < limit
-
-
-def _values(mapping: Mapping[str, _Value]) -> list[_Value]:
-    return _calmly(lambda: list(mapping.values()))
-
-
-def _calmly(read: Callable[[], _Value]) -> _Value:
-    """Copy out of a container whose owner may change its size in the middle: then once more."""
-    while True:
-        with suppress(RuntimeError):
-            return read()

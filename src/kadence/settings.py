@@ -51,7 +51,7 @@ _SPELT_OTHERWISE: Final[Mapping[str, str]] = {
 
 # Kubernetes describes every service to every container: one that is called "kadence", "kadence-kafka" or
 # "kadence-metrics" makes variables that look like ours. https://kubernetes.io/docs/concepts/services-networking/service/
-_SERVICE_LINK: Final = re.compile(r"(?:.*_)?(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT(?:_\d+_(?:TCP|UDP|SCTP).*)?)")
+_SERVICE_LINK: Final = re.compile(r"(?:.*_)?(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT_\d+_(?:TCP|UDP|SCTP).*)")
 _SERVICE_ADDRESS: Final = re.compile(r"(?:tcp|udp|sctp)://")
 
 _SECRET: Final = re.compile(r"password|passphrase|secret|token|credential|assertion|key|pem|jaas|oauthbearer\.config")
@@ -86,6 +86,10 @@ def _kafka_properties(value: object) -> dict[str, str]:
     return dict(_flat(value))
 
 
+def _is_service_link(variable: str, value: str) -> bool:
+    return _SERVICE_LINK.fullmatch(variable) is not None or _SERVICE_ADDRESS.match(value) is not None
+
+
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
@@ -105,30 +109,42 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    config: Path | None = Field(None, description="the path of a TOML file")
-    bootstrap_servers: str = Field("localhost:9092", min_length=1, description="host:port, or several with ',' between")
+    config: Path | None = Field(default=None, description="the path of a TOML file")
+    bootstrap_servers: str = Field(
+        default="localhost:9092", min_length=1, description="host:port, or several with ',' between"
+    )
     namespace: str = Field(
-        "kadence",
+        default="kadence",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$",
         description="letters, digits, '.', '_' and '-', a letter or digit first, at most 200",
     )
     """Topics, groups and transactional ids begin with it and a dot."""
-    shards: int = Field(12, ge=1, le=10_000, description="a whole number from 1 to 10000")
+    shards: int = Field(default=12, ge=1, le=10_000, description="a whole number from 1 to 10000")
     """Partitions of ``<namespace>.state``; read by ``topics init`` only, afterwards the topic itself says it."""
-    replication: int = Field(-1, ge=-1, le=1_000, description="a number of replicas, or -1 for the broker's default")
+    replication: int = Field(
+        default=-1, ge=-1, le=1_000, description="a number of replicas, or -1 for the broker's default"
+    )
     create_topics: bool = Field(default=False, description="true or false")
     """Whether a worker creates the topics that are missing."""
     # Probes and scrapers come from another host or another network namespace than the worker's; on loopback they
     # find nothing, and a container is restarted for it. The pages are read-only and show no payload and no secret.
-    metrics_host: str = Field("0.0.0.0", min_length=1, description="an address of this host, 0.0.0.0 or ::")  # noqa: S104
-    metrics_port: int = Field(DEFAULT_METRICS_PORT, ge=0, le=65_535, description="a port, 0 for any that is free")
-    worker_id: str | None = Field(None, pattern=r"^[!-~]{1,200}$", description="1 to 200 visible ASCII characters")
-    """Names this process to people: in the cursor, events and the broker's logs. None: the worker makes one up."""
-    log_format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = Field("text", description="text or json")
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
-        "info", description="debug, info, warning or error"
+    metrics_host: str = Field(default="0.0.0.0", min_length=1, description="an address of this host, 0.0.0.0 or ::")  # noqa: S104
+    metrics_port: int = Field(
+        default=DEFAULT_METRICS_PORT, ge=0, le=65_535, description="a port, 0 for any that is free"
     )
-    max_transaction: int = Field(10_000, ge=1, le=1_000_000, description="a number of executions from 1 to 1000000")
+    worker_id: str | None = Field(
+        default=None, pattern=r"^[!-~]{1,200}$", description="1 to 200 visible ASCII characters"
+    )
+    """Names this process to people: in the cursor, events and the broker's logs. None: the worker makes one up."""
+    log_format: Annotated[Literal["text", "json"], BeforeValidator(_lower)] = Field(
+        default="text", description="text or json"
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
+        default="info", description="debug, info, warning or error"
+    )
+    max_transaction: int = Field(
+        default=10_000, ge=1, le=1_000_000, description="a number of executions from 1 to 1000000"
+    )
     """Executions in one transaction at most. A larger burst is a run of transactions."""
     kafka: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict, description="librdkafka properties")
 
@@ -162,7 +178,7 @@ class Settings(BaseSettings):
             if (upper := name.upper()).startswith(_PREFIX)
             and upper not in known
             and not upper.startswith(_KAFKA_PREFIX)
-            and not _SERVICE_LINK.fullmatch(upper.removeprefix(_PREFIX))
+            and not _is_service_link(upper, os.environ[name])
         ]
 
     @classmethod
@@ -253,9 +269,10 @@ def _kafka_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """The librdkafka properties that variables give, by their own names."""
     found: dict[str, str] = {}
     for variable, value in environment.items():
-        rest = variable.upper().removeprefix(_KAFKA_PREFIX)
-        if not value or not variable.upper().startswith(_KAFKA_PREFIX) or _SERVICE_LINK.fullmatch(rest):
+        upper = variable.upper()
+        if not value or not upper.startswith(_KAFKA_PREFIX) or _is_service_link(upper, value):
             continue
+        rest = upper.removeprefix(_KAFKA_PREFIX)
         from_file = rest.endswith(_FILE_SUFFIX) and rest not in _SPELT_OTHERWISE
         rest = rest.removesuffix(_FILE_SUFFIX) if from_file else rest
         name = _SPELT_OTHERWISE.get(rest, rest.lower().replace("_", "."))
