@@ -6,8 +6,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from kadence.log import memory_cluster, memory_group, memory_partition, memory_transactions
-from kadence.log.port import Assigned, Receipt
+from kadence.log import (
+    memory,
+    memory_cluster,
+    memory_group,
+    memory_partition,
+    memory_reader,
+    memory_transactions,
+)
+from kadence.log.port import LATEST, Assigned, Receipt
 
 _PartitionLog: Final = memory_partition.PartitionLog
 _Transactions: Final = memory_transactions.Transactions
@@ -106,6 +113,27 @@ def _read_backwards(self: Any, position: int, limit: int) -> Any:
 
 
 _read: Final = _PartitionLog.read
+
+
+def _read_more_than_asked(self: Any, position: int, limit: int) -> Any:
+    return _read(self, position, 2 * limit)
+
+
+_assign: Final = memory_reader.MemoryReader.assign
+
+
+def _assign_past_the_next_record(self: Any, topic: str, partition: int, offset: int) -> None:
+    _assign(self, topic, partition, offset)
+    if offset == LATEST:
+        self._places[topic, partition] += 1
+
+
+def _recreate_under_the_old_id(self: Any, topic: str) -> None:
+    old = self._cluster.topics[topic]
+    self.delete(topic)
+    self._cluster.create(topic, len(old.partitions), old.replication, old.config)
+    self._cluster.topics[topic].topic_id = old.topic_id
+
 
 _LATE = "a late EndTxn that arrives after the takeover changes nothing, not even the new transaction"
 
@@ -242,6 +270,18 @@ VARIANTS: Final = {
         "append",
         _forgetful_of_headers,
         ("keys, values and headers come back as they went, absent and empty told apart",),
+    ),
+    "returns more than was asked for": Broken(
+        _PartitionLog, "read", _read_more_than_asked, ("a read returns at most what was asked for",)
+    ),
+    "skips the record after LATEST": Broken(
+        memory_reader.MemoryReader,
+        "assign",
+        _assign_past_the_next_record,
+        ("LATEST is resolved at once: what is appended afterwards is seen",),
+    ),
+    "makes a topic anew under its old id": Broken(
+        memory.MemoryLog, "recreate", _recreate_under_the_old_id, ("a topic made anew has another id and is empty",)
     ),
     "reads backwards": Broken(
         _PartitionLog, "read", _read_backwards, ("records of a partition come in order, whoever wrote them",)

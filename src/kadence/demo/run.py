@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
@@ -89,9 +91,10 @@ def _introduce(say: Callable[[str], None], servers: str, namespace: str, worker:
         say(f"metrics: http://127.0.0.1:{worker.port}/metrics")
     say("Pause a job from a second terminal, by any Kafka client or by the CLI:")
     say(f"""  echo 'pause/heartbeat|{{"paused":true}}' | kcat -P -b {servers} -t {namespace}.control -K '|'""")
+    program = "kadence" if shutil.which("kadence") else sys.argv[0]  # `make demo` runs it out of a virtual environment
     where = f"--bootstrap-servers {servers}" + ("" if namespace == "kadence" else f" --namespace {namespace}")
-    say(f"  kadence {where} pause heartbeat --reason 'a first try'")
-    say(f"  kadence {where} resume heartbeat")
+    say(f"  {program} {where} pause heartbeat --reason 'a first try'")
+    say(f"  {program} {where} resume heartbeat")
     say("Executions as they commit (Ctrl-C ends):")
 
 

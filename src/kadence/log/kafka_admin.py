@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import (
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported without saying so
     AclOperation,
     AlterConfigOpType,
     ConfigEntry,
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from concurrent.futures import Future
 
-    from confluent_kafka.admin import AdminClient, TopicDescription
+    from confluent_kafka.admin import (  # type: ignore[attr-defined]  # the same
+        AdminClient,
+        TopicDescription,
+    )
 
     from kadence.log.kafka_connection import Connection
 
@@ -146,11 +149,11 @@ def _answer(future: Future[Any], timeout: float) -> Any:  # noqa: ANN401  the bi
 
 
 def _info(topic: TopicDescription) -> TopicInfo:
-    allowed = topic.authorized_operations
+    allowed = topic.authorized_operations or []  # empty: the cluster does not say
     return TopicInfo(
         topic.name,
         str(topic.topic_id),
         len(topic.partitions),
         min((len(each.replicas) for each in topic.partitions), default=0),
-        writable=allowed is None or AclOperation.WRITE in allowed,
+        writable=not allowed or AclOperation.WRITE in allowed,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaError, KafkaException
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY: Final = 0.02
 _CLOSE_SECONDS: Final = 10.0
+_CONNECT_SECONDS: Final = 1.0
 
 
 class KafkaAppender:
@@ -80,9 +82,9 @@ class KafkaAppender:
         timeout: float,
     ) -> list[Receipt]:
         deadline = self._clock.monotonic() + timeout * 1000
-        producer = self._opened()
+        producer = self._opened(topic, timeout)
         reports = _Reports(len(records))
-        listed = list(headers)
+        listed: list[tuple[str, str | bytes | None]] = list(headers)
         for index, (key, value) in enumerate(records):
             report = reports.of(index)
             while True:
@@ -108,10 +110,15 @@ class KafkaAppender:
             raise UnreachableError(f"{topic} did not acknowledge a record in time")
         producer.poll(_LOOK_EVERY)
 
-    def _opened(self) -> Producer:
+    def _opened(self, topic: str, timeout: float) -> Producer:
         with self._lock:
             if self._producer is None:
                 self._producer = self._connection.producer(logged, {"message.timeout.ms": 30_000, "linger.ms": 0}, {})
+                # The library asks for a producer id half a second after its start, or with the first metadata that
+                # comes once it is connected; the answer to the second question is sure to do.
+                for _ in range(2):
+                    with suppress(KafkaException):  # then the append itself waits for the brokers
+                        self._producer.list_topics(topic, min(timeout, _CONNECT_SECONDS) / 2)
             return self._producer
 
     def _discard_if_fatal(self, producer: Producer, error: KafkaError) -> None:

@@ -19,8 +19,9 @@ from kadence.errors import (
 
 # A newer producer holds the transactional id (KIP-98; KIP-588 for the second name of it).
 FENCED: Final = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH})
-# A record that the library dropped because of an error it reports elsewhere.
-DROPPED: Final = frozenset({KafkaError._PURGE_INFLIGHT, KafkaError._PURGE_QUEUE})
+# What the library does with records once their transaction has failed: drops them, or does not take them. Why it
+# failed is said elsewhere or nowhere.
+DROPPED: Final = frozenset({KafkaError._PURGE_INFLIGHT, KafkaError._PURGE_QUEUE, KafkaError._STATE})
 # The topic will not take this record now, whoever sends it however often.
 REFUSED: Final = frozenset(
     {

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from confluent_kafka import OFFSET_END, TopicPartition
+
 from kadence.clock import SystemClock
 from kadence.errors import ConfigurationError
 from kadence.log.kafka_errors import UNJOINABLE
 from kadence.log.port import Assigned, Revoked
 
 if TYPE_CHECKING:
-    from confluent_kafka import Consumer, KafkaError, TopicPartition
+    from confluent_kafka import Consumer, KafkaError
 
     from kadence.log.kafka_connection import Connection
 
@@ -68,17 +70,21 @@ class KafkaMembership:
     # whoever polls. An exception in here would still assign.
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        consumer.incremental_assign(partitions)
-        consumer.pause(partitions)  # they are ours to run, not to read here
-        self._changes.append(Assigned(_numbers(partitions)))
+        # Ours to run, not to read here: at the end, which takes no committed offset, and paused.
+        consumer.incremental_assign([TopicPartition(each.topic, each.partition, OFFSET_END) for each in partitions])
+        consumer.pause(partitions)
+        if partitions:
+            self._changes.append(Assigned(_numbers(partitions)))
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         consumer.incremental_unassign(partitions)
-        self._changes.append(Revoked(_numbers(partitions)))
+        if partitions:
+            self._changes.append(Revoked(_numbers(partitions)))
 
     def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         consumer.incremental_unassign(partitions)
-        self._changes.append(Revoked(_numbers(partitions), lost=True))
+        if partitions:
+            self._changes.append(Revoked(_numbers(partitions), lost=True))
 
 
 def _numbers(partitions: list[TopicPartition]) -> frozenset[int]:

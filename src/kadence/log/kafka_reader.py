@@ -5,17 +5,22 @@ from __future__ import annotations
 import logging
 from collections import deque
 from contextlib import suppress
+from operator import methodcaller
 from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from kadence.clock import SystemClock
-from kadence.errors import LogError, OffsetOutOfRangeError, UnreachableError
-from kadence.log.kafka_errors import OUT_OF_RANGE, UNREADABLE, cause
+from kadence.errors import ConfigurationError, LogError, OffsetOutOfRangeError, UnreachableError
+from kadence.log.kafka_errors import MISSING, OUT_OF_RANGE, UNREADABLE, cause, is_unreachable
+from kadence.log.kafka_unreadable import end_of_batch
 from kadence.log.port import LATEST, Record
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from confluent_kafka import Consumer, Message
+    from confluent_kafka._types import HeadersType
 
     from kadence.log.kafka_connection import Connection
 
@@ -33,30 +38,39 @@ _DEFAULTS: Final = {
 _LATEST_SECONDS: Final = 10.0
 _LEADER_SECONDS: Final = 0.25
 
+# Where a header's name is not UTF-8, the binding returns a broken list *and* sets an exception. A plain call of
+# the method, once the interpreter has specialised it, does not look for the latter and walks into the former, which
+# ends the process; this way of calling looks, and makes it a SystemError.
+_get_headers: Final[Callable[[Message], HeadersType | None]] = methodcaller("headers")
+
 _log = logging.getLogger("kadence.kafka")
 
 
 class KafkaReader:
     """See `kadence.log.port.LogReader`."""
 
-    __slots__ = ("_clock", "_closed", "_consumer", "_failed", "_positions", "_silenced")
+    __slots__ = ("_clock", "_closed", "_connection", "_consumer", "_failed", "_led", "_positions", "_silenced")
 
     def __init__(self, connection: Connection) -> None:
-        # The library wants a group for every consumer; nothing is ever committed under this one.
-        group = f"{connection.client_id}.reader"
-        self._consumer: Consumer = connection.consumer(_DEFAULTS, {"group.id": group})
+        self._connection = connection
+        self._consumer = self._consumer_of_own()
         self._clock = SystemClock()
         self._closed = False
         self._failed: deque[LogError] = deque()
         self._positions: dict[tuple[str, int], int] = {}  # the lowest offset that may still be returned
         self._silenced: set[tuple[str, int, int]] = set()
+        self._led: set[tuple[str, int]] = set()  # partitions whose leader has answered us
+
+    def _consumer_of_own(self) -> Consumer:
+        # The library wants a group for every consumer; nothing is ever committed under this one.
+        return self._connection.consumer(_DEFAULTS, {"group.id": f"{self._connection.client_id}.reader"})
 
     def assign(self, topic: str, partition: int, offset: int) -> None:
         """Start reading at ``offset``; raises `UnreachableError` where `LATEST` cannot be resolved."""
         self.unassign(topic, partition)
         if offset == LATEST:
             offset = self.bounds(topic, partition, _LATEST_SECONDS)[1]
-        else:
+        elif (topic, partition) not in self._led:
             self._find_leader(topic, partition)
         self._positions[topic, partition] = max(offset, 0)
         self._consumer.incremental_assign([TopicPartition(topic, partition, offset)])
@@ -93,7 +107,20 @@ class KafkaReader:
             low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout)
         except KafkaException as error:
             raise UnreachableError(f"{topic}[{partition}] did not tell its bounds: {cause(error).str()}") from error
+        self._led.add((topic, partition))
         return low, high
+
+    def partitions(self, topic: str, timeout: float) -> int:
+        """Count a topic's partitions by its metadata, which a consumer may ask for without creating the topic."""
+        try:
+            found = self._consumer.list_topics(topic, timeout).topics[topic]
+        except KafkaException as error:
+            raise UnreachableError(f"{topic} did not tell its partitions: {cause(error).str()}") from error
+        if found.error is not None and found.error.code() not in MISSING:
+            if is_unreachable(found.error):
+                raise UnreachableError(f"{topic} did not tell its partitions: {found.error.str()}")
+            raise ConfigurationError(f"topic {topic} cannot be used: {found.error.str()}; ask for its ACLs")
+        return len(found.partitions)
 
     def close(self) -> None:
         """Release the connection."""
@@ -124,12 +151,28 @@ class KafkaReader:
             self.unassign(topic, partition)
             self._failed.append(OffsetOutOfRangeError(topic, partition, offset))
         elif error.code() in UNREADABLE:
-            # It would come again for ever. Where it was one batch of many records, so will the rest of it.
-            _log.error("%s[%d]: skipping what cannot be read at offset %d: %s", topic, partition, offset, error.str())
-            self._positions[topic, partition] = offset + 1
-            self._consumer.seek(TopicPartition(topic, partition, offset + 1))
+            self._skip(topic, partition, offset, error)
         else:
             self._say_once(topic, partition, error)  # the library goes on trying
+
+    def _skip(self, topic: str, partition: int, base: int, error: KafkaError) -> None:
+        """Go on behind a batch that would be reported for ever."""
+        position = self._positions[topic, partition]
+        probe = self._consumer_of_own()
+        try:
+            end = end_of_batch(probe, topic, partition, base, max(base, position))
+        finally:
+            probe.close()
+        _log.error(
+            "%s[%d]: offsets %d to %d cannot be read and are skipped: %s",
+            topic,
+            partition,
+            position,
+            end - 1,
+            error.str(),
+        )
+        self._positions[topic, partition] = end
+        self._consumer.seek(TopicPartition(topic, partition, end))
 
     def _say_once(self, topic: str, partition: int, error: KafkaError) -> None:
         if (topic, partition, error.code()) not in self._silenced:
@@ -139,9 +182,9 @@ class KafkaReader:
 
 def _headers(message: Message) -> tuple[tuple[str, bytes], ...]:
     try:
-        headers = message.headers()
-    except (SystemError, UnicodeDecodeError):
-        return ()  # a name that is not UTF-8: the binding fails over it, and must not be asked twice
+        headers = _get_headers(message)
+    except SystemError:
+        return ()  # a name that is not UTF-8
     if not headers:
         return ()
     pairs = headers.items() if isinstance(headers, dict) else headers

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import KafkaException
 
+from kadence.clock import SystemClock
 from kadence.errors import LogError, RefusedError, UncleanError, UnreachableError
 from kadence.log.kafka_admin import KafkaAdmin
 from kadence.log.kafka_connection import logged
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 TRANSACTION_TIMEOUT_MS: Final = 60_000
 """How long the broker leaves the transaction of a writer that vanished open, unless a property says otherwise."""
 _LOOK_EVERY: Final = 0.02
+_SUSPICION_MS: Final = 300
+_ASK_AGAIN_MS: Final = 2_000
 _ASK_SECONDS: Final = 2.0
 _ABORT_SECONDS: Final = 2.0
 
@@ -34,14 +37,14 @@ _ABORT_SECONDS: Final = 2.0
 class KafkaWriter:
     """See `kadence.log.port.LogWriter`. After an error every call raises that error again."""
 
-    __slots__ = ("_connection", "_dead", "_failures", "_last", "_open", "_producer", "_topics")
+    __slots__ = ("_connection", "_dead", "_failures", "_last", "_lifetime", "_open", "_producer", "_topics")
 
     def __init__(self, connection: Connection, transactional_id: str, timeout: float) -> None:
         """Take over ``transactional_id``, waiting at most ``timeout`` seconds for its coordinator.
 
         Raises `UnreachableError`, `FencedError` (taken over by another meanwhile), `ConfigurationError`.
         """
-        lifetime = int(connection.properties.get("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS))
+        self._lifetime = lifetime = int(connection.properties.get("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS))
         self._connection = connection
         self._topics: set[str] = set()  # of the open transaction
         self._failures = _Failures()
@@ -105,10 +108,16 @@ class KafkaWriter:
     def flush(self) -> None:
         """Return when everything sent is acknowledged; raise as soon as one record is known to be refused."""
         self._require_open()
-        producer = self._live
+        producer, clock = self._live, SystemClock()
+        ask_at = clock.monotonic() + _SUSPICION_MS
         try:
             while producer.flush(_LOOK_EVERY) > 0:
                 self._require_alive()
+                if clock.monotonic() >= ask_at:
+                    # For the partitions of a topic that was deleted the library waits until its messages time out.
+                    self._dead = self._unwritable()
+                    self._require_alive()
+                    ask_at = clock.monotonic() + _ASK_AGAIN_MS
         except KafkaException as error:
             raise self._died(cause(error)) from error
         self._require_alive()
@@ -121,9 +130,9 @@ class KafkaWriter:
         if self._last is None:
             raise RuntimeError("nothing was sent in this transaction")
         try:
-            # Without a limit but librdkafka's own, the transaction timeout: a call that gave up in the middle
-            # would leave the library's state machine behind the broker's.
-            self._live.commit_transaction(-1)
+            # Given up when the broker ends the transaction by itself. The library goes on committing behind a call
+            # that gave up, so such a producer must never be called again: `_died` sees to that.
+            self._live.commit_transaction(self._lifetime / 1000)
         except KafkaException as error:
             raise self._died(cause(error)) from error
         self._open = False
@@ -160,6 +169,9 @@ class KafkaWriter:
 
     def _died(self, error: KafkaError) -> LogError:
         """Decide what killed this writer. A fence explains everything, a refusal what follows from it."""
+        if self._producer is not None:
+            with suppress(KafkaException):
+                self._producer.poll(0)  # delivery reports that have come say more
         heard = self._failures
         causes = [each for each in (error, heard.cause) if each is not None]
         fence = next((each for each in causes if each.code() in FENCED), None)
@@ -175,8 +187,10 @@ class KafkaWriter:
         A coordinator that will not add a topic to a transaction makes the library drop all of its records, with
         a word that names neither that topic nor the reason.
         """
-        if self._failures.dropped is None:
-            return None
+        return None if self._failures.dropped is None else self._unwritable()
+
+    def _unwritable(self) -> RefusedError | None:
+        """Ask whether one of the open transaction's topics is missing or forbidden."""
         admin = KafkaAdmin(self._connection)
         try:
             facts = admin.describe(self._topics, timeout=_ASK_SECONDS, config=False)

@@ -78,6 +78,11 @@ class MemoryReader:
             log = self._cluster.find(topic, partition)
             return log.start, log.stable
 
+    def partitions(self, topic: str, timeout: float) -> int:  # noqa: ARG002 - answers at once
+        """How many partitions a topic has, 0 if it does not exist."""
+        with self.process.effect("reader.bounds", self):
+            return self._cluster.partitions(topic)
+
     def close(self) -> None:
         """Stop reading everything."""
         with self._cluster.lock:

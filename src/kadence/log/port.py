@@ -67,6 +67,12 @@ class LogReader(Protocol):
     def bounds(self, topic: str, partition: int, timeout: float) -> tuple[int, int]:
         """(first offset held, last stable offset) right now. Raises `UnreachableError`."""
 
+    def partitions(self, topic: str, timeout: float) -> int:
+        """How many partitions a topic has; 0 where there is none of that name.
+
+        Raises `UnreachableError`, and `ConfigurationError` where we may not know.
+        """
+
     def close(self) -> None:
         """Release the connection. Idempotent."""
 

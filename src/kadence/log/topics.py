@@ -14,9 +14,11 @@ from kadence.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from kadence.log.port import LogAdmin, TopicInfo
+    from kadence.log.port import Log, LogAdmin, TopicInfo
 
 DEFAULT_SHARDS: Final = 12
+ANSWER_SECONDS: Final = 10.0
+"""A cluster that says nothing for so long counts as unreachable, however much longer the question's work may take."""
 _SAFE_REPLICATION: Final = 3
 _SERVERS: Final = "$KADENCE_BOOTSTRAP_SERVERS"
 _HOUR: Final = 3_600_000
@@ -278,3 +280,19 @@ def _adopt(admin: LogAdmin, found: Mapping[str, TopicInfo], namespace: str) -> I
         mended = {setting.name: setting.value for setting in (off if adopted else required)}
         admin.alter(info.name, mended)
         yield f"adopted {info.name}: set " + ", ".join(f"{name}={value}" for name, value in mended.items())
+
+
+def shard_count(log: Log, namespace: str, timeout: float = ANSWER_SECONDS) -> int:
+    """P, the partitions of ``<ns>.state``. Raises `ConfigurationError` where it is missing, `UnreachableError`."""
+    name = f"{namespace}.{STATE.suffix}"
+    reader = log.reader()
+    try:
+        shards = reader.partitions(name, timeout)
+    finally:
+        reader.close()
+    if not shards:
+        raise ConfigurationError(
+            f"topic {name} does not exist; create kadence's topics with `kadence topics init`, "
+            "or name another namespace or cluster"
+        )
+    return shards

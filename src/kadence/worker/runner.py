@@ -17,7 +17,7 @@ from kadence.domain.stimulus import Change, Outcome, PutJob, TargetChanged, Tick
 from kadence.errors import FencedError, LogError, RefusedError
 from kadence.wire import control, event, outcome, state
 from kadence.wire.execution import Encoder
-from kadence.worker.skew import Skew
+from kadence.worker.skew import Skew, read_clocks
 from kadence.worker.takeover import Phase, Takeover
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 IDLE: Final = 30_000
 """Milliseconds after which a shard with nothing to decide shows that it lives."""
+LAG: Final = 5_000
+"""... and after which it says that it is past control records that concern other shards."""
 LONGEST_WAIT: Final = 1_000
 _RETRY: Final = 500
 _FENCED_RETRY: Final = 3_000
@@ -61,6 +63,7 @@ class ShardRunner:
         self._events = 0
         self._hold_fire_below = 0
         self._committed_at = 0
+        self._committed_control = 0
         self._expected_at: int | None = None
         self._targets_seen = -1
         self._commands: deque[tuple[int, str]] = deque()
@@ -128,7 +131,11 @@ class ShardRunner:
         self._skew.measure(takeover.sent, takeover.barrier, takeover.acknowledged)
         env.metrics.skew(self._skew.milliseconds)
         self._skew.check()
-        self._shard = shard = takeover.build(env.clock.wall())
+        now = self._skew.now()
+        if now is None:  # somebody set the clock since the barrier: only another barrier tells what it is worth
+            self.close()
+            return 0
+        self._shard = shard = takeover.build(now)
         self._writer, self._nonce, self._takeover = takeover.writer, takeover.nonce, None
         self._control_topic_id = takeover.control_topic_id
         self._hold_fire_below = takeover.through_control
@@ -173,14 +180,17 @@ class ShardRunner:
             self.close()
             return LONGEST_WAIT
         late = self._expected_at is not None and env.clock.monotonic() - self._expected_at > env.longest_gap
-        if late or self._skew.suspect():
+        now = self._skew.now()
+        if late or now is None:
             self._confirm(shard, standstill=late)
-        now = env.clock.wall()
+            self._expected_at = env.clock.monotonic()
+            return 0
         behind = shard.book.cursor.control <= self._hold_fire_below
         more = False if behind else shard.step(Tick(env.max_transaction), now)
         more |= self._apply(shard, now)
         self._look_at_targets(shard, now)
-        idle = env.clock.monotonic() - self._committed_at >= IDLE
+        passed_on = shard.book.cursor.control > self._committed_control
+        idle = env.clock.monotonic() - self._committed_at >= (LAG if passed_on else IDLE)
         if shard.book.decision.anything() or idle:
             self._commit(shard)
         self._bury_commands(now)
@@ -265,11 +275,11 @@ class ShardRunner:
             home = partition_for(record.key or b"", env.shards)
             writer.send(record.topic, home, record.key, record.value, record.headers)
         self._send_memory(writer, shard.book, decision)
-        sent = env.clock.wall()
+        sent = read_clocks(env.clock)
         writer.send(env.topic("state"), self.index, state.CURSOR, self._cursor(shard.book, decision))
         receipt = writer.commit()
         acknowledged = env.clock.wall()
-        self._committed_at = env.clock.monotonic()
+        self._committed_at, self._committed_control = env.clock.monotonic(), shard.book.cursor.control
         env.tail.settle(self.index, shard.book.cursor.control)
         self._commands.extend(decision.commands)
         env.metrics.transaction("committed")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kadence.errors import ClockSkewError
 from kadence.worker.environment import SKEW_LIMIT, SKEW_WARNING
@@ -19,6 +19,23 @@ SUSPICION: Final = 250
 _WARN_EVERY: Final = 60_000
 
 
+class Reading(NamedTuple):
+    """Both clocks at one moment (ms)."""
+
+    wall: int
+    monotonic: int
+
+    @property
+    def apart(self) -> int:
+        """Constant while nobody sets the wall clock."""
+        return self.wall - self.monotonic
+
+
+def read_clocks(clock: Clock) -> Reading:
+    """Read both clocks, one right after the other."""
+    return Reading(clock.wall(), clock.monotonic())
+
+
 class Skew:
     """Measures at every commit; between commits it watches whether someone moved the wall clock."""
 
@@ -31,19 +48,28 @@ class Skew:
         self.milliseconds = 0
         """Positive: this clock is ahead of the broker's."""
 
-    def measure(self, sent: int, receipt: Receipt | None, acknowledged: int) -> None:
-        """Compare a broker time with the wall times [sent, acknowledged] around it: skew is what lies outside."""
-        self._reference = self._apart()
+    def measure(self, sent: Reading, receipt: Receipt | None, acknowledged: int) -> None:
+        """Compare a broker time with the wall times [sent, acknowledged] around it: skew is what lies outside.
+
+        From ``sent`` on the wall clock is watched: one that is moved while the commit is under way would widen the
+        interval by as much, and hide in it.
+        """
+        self._reference = sent.apart
         if receipt is None or not self._trusted:
             return
-        if receipt.timestamp < sent:
-            self.milliseconds = sent - receipt.timestamp
+        if receipt.timestamp < sent.wall:
+            self.milliseconds = sent.wall - receipt.timestamp
         else:
             self.milliseconds = min(0, acknowledged - receipt.timestamp)
 
-    def suspect(self) -> bool:
-        """Whether the wall clock was moved since the last broker time, so that it must be compared again."""
-        return self._reference is not None and abs(self._apart() - self._reference) > SUSPICION
+    def now(self) -> int | None:
+        """Wall time (ms) to decide by; None where the wall clock was moved since it was compared with the broker's.
+
+        The reading that is looked at is the one that is returned: the clock may be set between two readings.
+        """
+        reading = read_clocks(self._clock)
+        moved = self._reference is not None and abs(reading.apart - self._reference) > SUSPICION
+        return None if moved else reading.wall
 
     def check(self) -> None:
         """Warn from a second on; raises `ClockSkewError` from thirty seconds on."""
@@ -59,6 +85,3 @@ class Skew:
         if skew >= SKEW_WARNING and (self._warned is None or now - self._warned >= _WARN_EVERY):
             self._warned = now
             logger.warning("this machine's clock is %d ms away from the broker's (ahead if positive)", self.milliseconds)
-
-    def _apart(self) -> int:
-        return self._clock.wall() - self._clock.monotonic()

@@ -20,6 +20,7 @@ from kadence.domain.stimulus import Rejected, TargetChanged
 from kadence.errors import ConfigurationError
 from kadence.log.port import EARLIEST
 from kadence.wire import control, state
+from kadence.worker.skew import read_clocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +68,7 @@ class Takeover:
         self.nonce = environment.nonce()
         self.writer: LogWriter | None = None
         self.barrier: Receipt | None = None
-        self.sent = 0
+        self.sent = read_clocks(environment.clock)
         self.acknowledged = 0
         self.through_control = 0
         """Nothing fires before the shard's cursor is past this control offset."""
@@ -101,7 +102,7 @@ class Takeover:
             return False
         self.writer.begin()
         value = state.encode_barrier(env.worker, self.nonce)
-        self.sent = env.clock.wall()
+        self.sent = read_clocks(env.clock)
         self.writer.send(env.topic("state"), shard, state.BARRIER, value)
         self.barrier = self.writer.commit()
         self.acknowledged = env.clock.wall()
@@ -160,6 +161,9 @@ class Takeover:
             self._position, self._deadline = tail.position, now + PATIENCE  # it is still reading, not held up
         if offset is None and now < self._deadline:
             return False
+        if offset is None and self._tail_is_behind():
+            self._deadline = now + PATIENCE
+            return False
         if offset is None:
             logger.error(
                 "shard %d: our own mark on control has not come back for %d s; an open transaction of someone else "
@@ -170,6 +174,18 @@ class Takeover:
         self.through_control = tail.position - 1 if offset is None else offset
         self.phase = Phase.DONE
         return True
+
+    def _tail_is_behind(self) -> bool:
+        """Whether the tail is merely slow: what it has not read yet, but could, must not be mistaken for absent."""
+        position, found = self._env.tail.position, self._found.cursor
+        if found is not None and position < found.control:
+            return True
+        reader = self._env.log.reader()
+        try:
+            reader.assign(self._env.topic("control"), 0, position or EARLIEST)
+            return bool(reader.read(1, 5.0))
+        finally:
+            reader.close()
 
     def build(self, now: int) -> Shard:
         """The shard as the log has it; call once `phase` is DONE."""

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LOOP: Final = 0.5
+_MEMBERSHIP_LOOP: Final = 0.1  # a stop waits for it
+_SESSION: Final = "10000"
 _STILL: Final = 30_000
 """Milliseconds after which a loop that has not ticked counts as stuck."""
 _PATIENCE: Final = 30.0
@@ -76,6 +78,7 @@ class Worker:
         self._ticks: dict[str, int] = {}
         self._stopping = threading.Event()
         self._stopped = threading.Event()
+        self._ending = threading.Lock()
         self._joined = False
         self._failure: KadenceError | None = None
 
@@ -105,6 +108,7 @@ class Worker:
             metrics=self.metrics,
             nonce=lambda: secrets.token_hex(16),
             max_transaction=settings.max_transaction,
+            longest_gap=int(settings.kafka.get("session.timeout.ms", _SESSION)) // 2,
             broker_clock=self._checked,
         )
         self.metrics.watch(self._books, self._clock)
@@ -128,6 +132,14 @@ class Worker:
     def stop(self, timeout: float = _PATIENCE) -> None:
         """Finish the transactions in hand, leave the group at once, and release everything. Idempotent."""
         self._stopping.set()
+        with self._ending:  # a failure's stop and the owner's may meet
+            self._end(timeout)
+
+    def _end(self, timeout: float) -> None:
+        for shard in list(self._shards.values()):
+            shard.signal_stop()
+        for thread in self._threads[:1]:  # membership: it starts no further shard, and alone may use its client
+            thread.join(timeout)
         for shard in self._shards.values():
             shard.signal_stop()
         for shard in self._shards.values():
@@ -135,8 +147,7 @@ class Worker:
         if self._membership is not None:
             self._membership.leave()
         for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join(timeout)
+            thread.join(timeout)
         if self._health is not None:
             self._health.stop()
         if self._env is not None:
@@ -246,7 +257,7 @@ class Worker:
     def _members(self) -> None:
         if self._membership is None or self._env is None:
             return
-        for change in self._membership.poll(_LOOP):
+        for change in self._membership.poll(_MEMBERSHIP_LOOP):
             self._joined = True
             if isinstance(change, Assigned):
                 for index in sorted(change.partitions - self._shards.keys()):

@@ -1,0 +1,125 @@
+"""Verbs on single jobs: delete, pause, resume, trigger."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from kadence.cli.context import Invocation, connection_options
+from kadence.cli.report import NOT_FOUND, report
+from kadence.cli.values import DURATION, JSON, TIME, output_option, policy_option, reason_option, wait_options
+from kadence.domain.duration import format_time
+from kadence.errors import NotConfirmedError
+
+if TYPE_CHECKING:
+    from kadence.cli.values import Output
+    from kadence.client import Written
+    from kadence.domain.spec import Policy
+
+_names = click.argument("names", nargs=-1, required=True, metavar="NAME…")
+
+
+def _no_job_yet(name: str) -> str:
+    return f"there is no job {name} yet"
+
+
+@click.command
+@_names
+@wait_options
+@output_option
+@connection_options
+@click.pass_obj
+def delete_command(invocation: Invocation, names: tuple[str, ...], wait: int, output: Output) -> None:
+    """Delete jobs for good: the definition, and a pause of that name."""
+    with invocation.client() as client:
+        wanted = [client.deletion(name) for name in dict.fromkeys(names)]
+        done = client.submit([command for pair in wanted for command in pair], wait=wait / 1000)
+    pairs = list(zip(done[::2], done[1::2], strict=True))
+    absent = [job.name for job, pause in pairs if job.found is False and pause.found is False]
+    report([_later(job, pause) for job, pause in pairs if job.name not in absent], "deleted", output, wait=wait)
+    for name in absent:
+        click.echo(f"kadence: there is no job {name} to delete; `kadence list` shows what there is", err=True)
+    if absent:
+        raise click.exceptions.Exit(NOT_FOUND)
+
+
+def _later(job: Written, pause: Written) -> Written:
+    """A deletion is in force when both of its records are."""
+    return job if job.fate == "rejected" or pause.fate == "in_force" else pause
+
+
+@click.command
+@_names
+@reason_option
+@click.option("--until", type=TIME, help="When it ends by itself, as 2026-11-23T09:00:00Z.")
+@click.option("--for", "length", type=DURATION, help="How long it lasts, as 2h or 1h30m.")
+@wait_options
+@output_option
+@connection_options
+@click.pass_obj
+def pause_command(
+    invocation: Invocation,
+    names: tuple[str, ...],
+    reason: str | None,
+    until: int | None,
+    length: int | None,
+    wait: int,
+    output: Output,
+) -> None:
+    """Pause jobs, also ones that are yet to come. Due times under the pause are dropped, not run later."""
+    if until is not None and length is not None:
+        raise click.UsageError("give --until or --for, not both")
+    end = until if length is None else invocation.clock.wall() + length
+    with invocation.client() as client:
+        text = None if end is None else format_time(end)
+        commands = [client.pausing(name, reason=reason, until=text) for name in dict.fromkeys(names)]
+        done = client.submit(commands, wait=wait / 1000)
+    report(done, "paused", output, wait=wait, missing=_no_job_yet)
+
+
+@click.command
+@_names
+@policy_option
+@reason_option
+@wait_options
+@output_option
+@connection_options
+@click.pass_obj
+def resume_command(
+    invocation: Invocation,
+    names: tuple[str, ...],
+    catch_up: Policy | None,
+    reason: str | None,
+    wait: int,
+    output: Output,
+) -> None:
+    """Resume jobs: lift their pause and put errored ones back into service. Holds stay."""
+    with invocation.client() as client:
+        commands = [client.resuming(name, catch_up=catch_up, reason=reason) for name in dict.fromkeys(names)]
+        done = client.submit(commands, wait=wait / 1000)
+    report(done, "resumed", output, wait=wait, missing=_no_job_yet)
+
+
+@click.command
+@click.argument("name")
+@click.option("--payload", type=JSON, default=None, help="JSON to send instead of the job's own payload.")
+@click.option("--id", "token", metavar="ID", help="Names the run; the same id never runs twice.")
+@reason_option
+@wait_options
+@connection_options
+@click.pass_context
+def trigger_command(
+    ctx: click.Context, name: str, payload: object, token: str | None, reason: str | None, wait: int
+) -> None:
+    """Run a job once now, paused or not. Prints the run's id."""
+    given = ctx.get_parameter_source("payload") is not click.core.ParameterSource.DEFAULT
+    body = payload if given else ...
+    with ctx.ensure_object(Invocation).client() as client:
+        try:
+            run = client.trigger(name, body, id=token, reason=reason, wait=wait / 1000)
+        except NotConfirmedError:
+            if token is None:
+                click.echo("kadence: trigger again with --id where it must not run twice", err=True)
+            raise
+    click.echo(f"{name}!{run}")

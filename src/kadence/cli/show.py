@@ -1,0 +1,155 @@
+"""Verbs that look: list, get, status."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from kadence.cli.context import Invocation, connection_options
+from kadence.cli.output import note, print_json, print_pairs, print_table, schedule_text
+from kadence.cli.values import output_option
+from kadence.view.documents import (
+    age_text,
+    job_detail,
+    job_document,
+    selector_text,
+    status_document,
+    time_text,
+)
+
+if TYPE_CHECKING:
+    from kadence.cli.values import Output
+    from kadence.view import JobView, View
+
+_STATES = ("running", "paused", "errored", "finished", "pending", "rejected")
+
+
+@click.command
+@click.argument("globs", nargs=-1, metavar="[GLOB…]")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only jobs with this tag (repeat for several).")
+@click.option("--state", "states", multiple=True, type=click.Choice(_STATES), help="Only jobs in this state.")
+@output_option
+@connection_options
+@click.pass_obj
+def list_command(
+    invocation: Invocation, globs: tuple[str, ...], tags: tuple[str, ...], states: tuple[str, ...], output: Output
+) -> None:
+    """List jobs with their state and next due time; GLOBs choose by name."""
+    with invocation.client() as client:
+        jobs = client.list(names=globs, tags=tags, states=states)
+    if output == "json":
+        print_json([job_document(job) for job in jobs])
+        return
+    rows = [
+        (
+            job.name,
+            job.state,
+            time_text(job.next_due) or "-",
+            schedule_text(job.document.get("schedule")),
+            job.reason or "",
+        )
+        for job in jobs
+    ]
+    print_table(("NAME", "STATE", "NEXT", "SCHEDULE", "REASON"), rows)
+
+
+@click.command
+@click.argument("name")
+@output_option
+@connection_options
+@click.pass_obj
+def get_command(invocation: Invocation, name: str, output: Output) -> None:
+    """Show one job: its state and why, its definition, its breaker."""
+    with invocation.client() as client:
+        job = client.get(name)
+    if output == "json":
+        print_json(job_detail(job))
+    else:
+        print_pairs(_described(job))
+
+
+def _described(job: JobView) -> list[tuple[str, str]]:
+    own = job.own
+    pause = None if own is None else own.pause
+    streak = None if own is None else own.streak
+    pairs = [
+        ("name", job.name),
+        ("state", job.state),
+        ("reason", job.reason or ""),
+        ("since", time_text(job.since) or ""),
+        ("by", job.by or ""),
+        ("next", time_text(job.next_due) or "-"),
+        ("schedule", schedule_text(job.document.get("schedule"))),
+        ("holds", ", ".join(job.holds)),
+        ("tags", ", ".join(job.tags)),
+    ]
+    if pause is not None and pause.active:
+        told = [f"since {time_text(pause.at)}"]
+        told += [f"until {time_text(pause.until)}"] if pause.until is not None else []
+        told += [f"by {pause.by}"] if pause.by else []
+        told += [f"({pause.reason})"] if pause.reason else []
+        pairs.append(("paused", " ".join(told)))
+    if streak is not None:
+        pairs.append(("failed runs", "\n".join(run for run, _ in streak.failed)))
+        pairs.append(("last error", streak.last_error or ""))
+    if own is not None and own.rejection is not None:
+        pairs.append(("rejected", f"the record at offset {own.rejection.offset}: {own.rejection.error}"))
+    if job.newer is not None:
+        pairs.append(("not yet read", f"a newer record at offset {job.newer}"))
+    pairs.append(("shard", str(job.shard)))
+    pairs.append(("spec", json.dumps(dict(job.document), indent=2, ensure_ascii=False)))
+    return pairs
+
+
+@click.command
+@output_option
+@connection_options
+@click.pass_obj
+def status_command(invocation: Invocation, output: Output) -> None:
+    """Show shards with their owner and progress, jobs by state, and holds."""
+    with invocation.client() as client:
+        view = client.status()
+    if output == "json":
+        print_json(status_document(view))
+        return
+    counted = "  ".join(f"{state} {number}" for state, number in view.counts().items())
+    click.echo(f"namespace {view.namespace}  jobs {len(view.jobs)}  {counted}\n")
+    print_table(
+        ("SHARD", "WORKER", "APPLIED", "BEHIND", "THROUGH", "AGE"),
+        [
+            (
+                str(shard.shard),
+                shard.worker or "(never run)",
+                str(shard.control),
+                str(shard.behind),
+                time_text(shard.through) or "-",
+                age_text(shard.age),
+            )
+            for shard in view.shards
+        ],
+    )
+    _print_holds(view)
+    for problem in view.unreadable:
+        note(f"a state record cannot be read by this version: {problem}")
+
+
+def _print_holds(view: View) -> None:
+    holds = [hold for hold in view.holds.values() if hold.state != "ended"]
+    if holds:
+        click.echo()
+        print_table(
+            ("HOLD", "STATE", "JOBS WITH", "MATCHED", "END", "REASON"),
+            [
+                (
+                    hold.name,
+                    hold.state,
+                    selector_text(hold),
+                    str(hold.matched),
+                    time_text(hold.hold.end) or "-",
+                    hold.reason or "",
+                )
+                for hold in holds
+            ],
+        )

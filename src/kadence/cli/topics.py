@@ -1,0 +1,91 @@
+"""The verbs `topics init` and `topics check`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from kadence.cli.context import Invocation, connection_options
+from kadence.cli.output import note, print_json
+from kadence.cli.values import output_option
+
+if TYPE_CHECKING:
+    from kadence.cli.values import Output
+    from kadence.log.topics import Finding, TopicsReport
+
+_FAILED = 1
+
+
+@click.group("topics")
+def topics_command() -> None:
+    """Create and check the five topics of a namespace."""
+
+
+@topics_command.command
+@click.option(
+    "--shards", type=click.IntRange(1, 10_000), help="Partitions of all but the control topic (KADENCE_SHARDS)."
+)
+@click.option(
+    "--replication", type=click.IntRange(1, 1000), help="Copies of each record.  [default: 3, or as many as brokers]"
+)
+@connection_options
+@click.pass_obj
+def init(invocation: Invocation, shards: int | None, replication: int | None) -> None:
+    """Create the topics that are missing, and mend those that auto-creation made."""
+    from kadence.log.topics import check_topics, init_topics  # noqa: PLC0415
+
+    settings = invocation.settings(shards=shards, replication=replication)
+    admin = invocation.open_log().admin()
+    try:
+        done = init_topics(admin, settings.namespace, settings.shards, settings.replication)
+        for line in done:
+            click.echo(line)
+        if not done:
+            click.echo(f"the topics of namespace {settings.namespace} are all there")
+        _tell(check_topics(admin, settings.namespace, servers=settings.bootstrap_servers))
+    finally:
+        admin.close()
+
+
+@topics_command.command
+@output_option
+@connection_options
+@click.pass_obj
+def check(invocation: Invocation, output: Output) -> None:
+    """Compare the topics with what a worker needs; exit code 1 where it would refuse to run."""
+    from kadence.log.topics import check_topics  # noqa: PLC0415
+
+    settings = invocation.settings()
+    admin = invocation.open_log().admin()
+    try:
+        report = check_topics(admin, settings.namespace, servers=settings.bootstrap_servers)
+    finally:
+        admin.close()
+    if output == "json":
+        print_json(
+            {
+                "ok": report.ok,
+                "shards": report.shards,
+                "errors": [_document(finding) for finding in report.errors],
+                "warnings": [_document(finding) for finding in report.warnings],
+            }
+        )
+        if not report.ok:
+            raise click.exceptions.Exit(_FAILED)
+        return
+    _tell(report)
+    click.echo(f"the topics of namespace {settings.namespace} are as a worker needs them: {report.shards} shards")
+
+
+def _document(finding: Finding) -> dict[str, str]:
+    return {"problem": finding.problem, "remedy": finding.remedy}
+
+
+def _tell(report: TopicsReport) -> None:
+    for finding in report.warnings:
+        note(f"warning: {finding.problem}\n    {finding.remedy}")
+    for finding in report.errors:
+        note(f"error: {finding.problem}\n    {finding.remedy}")
+    if not report.ok:
+        raise click.exceptions.Exit(_FAILED)

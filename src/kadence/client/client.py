@@ -1,0 +1,310 @@
+"""`Client`: jobs, pauses, holds and triggers from Python. Every change is a record on the control topic."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol, Self
+
+from kadence.client import commands
+from kadence.client.commands import Command, Signature, Spec
+from kadence.client.session import Session
+from kadence.client.written import Written, raise_for
+from kadence.clock import SystemClock
+from kadence.domain.duration import format_time
+from kadence.domain.fields import InvalidError
+from kadence.domain.holds import Matches, Selector
+from kadence.domain.spec import compact_json
+from kadence.domain.stimulus import DeleteJob, LiftPause, PauseJob, ReleaseHold, ResumeJob, Trigger
+from kadence.errors import ConfigurationError, InvalidSpecError, NotFoundError
+from kadence.view import snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from types import TracebackType
+
+    from kadence.client.commands import Time
+    from kadence.domain.spec import Policy
+    from kadence.log.port import Log
+    from kadence.view import HoldView, JobView, View
+
+Wait = bool | float | timedelta
+
+
+class ConnectionSettings(Protocol):
+    """The part of `kadence.settings.Settings` that a client needs."""
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """``host:port``, separated by commas."""
+        ...
+
+    @property
+    def namespace(self) -> str:
+        """What kadence's topics begin with."""
+        ...
+
+    @property
+    def kafka(self) -> Mapping[str, str]:
+        """Further librdkafka properties."""
+        ...
+
+
+class Client:
+    """A client of one namespace.
+
+    Nothing is connected before the first call, and every process that uses the client (forked or spawned) has
+    connections of its own. Safe for several threads.
+
+    Writing calls wait until every shard concerned has the record in force, at most ``timeout`` seconds or what
+    ``wait`` says (seconds or a timedelta; False: return once the record is in the log). They raise
+    `InvalidSpecError` (nothing was written), `RejectedError` (a shard refused it), `NotConfirmedError` (recorded,
+    but no worker has confirmed it in time), `UnreachableError` and `ConfigurationError`.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str | None = None,
+        *,
+        settings: ConnectionSettings | None = None,
+        log: Log | None = None,
+        namespace: str | None = None,
+        by: str | None = None,
+        timeout: float = 30.0,
+    ) -> None:
+        """Give one of ``bootstrap_servers``, ``settings`` and ``log``; ``by`` signs what is written (a claim)."""
+        if sum(place is not None for place in (bootstrap_servers, settings, log)) != 1:
+            raise ConfigurationError("say where the cluster is: give one of bootstrap_servers, settings and log")
+        self._servers = settings.bootstrap_servers if settings is not None else bootstrap_servers
+        self._properties = dict(settings.kafka) if settings is not None else {}
+        self._log = log
+        self.namespace = namespace or (settings.namespace if settings is not None else "kadence")
+        self.by = by
+        self.timeout = timeout
+        self._clock = SystemClock()
+        # By process: after a fork the child must neither use nor tear down what it inherited.
+        self._sessions: dict[int, Session] = {}
+
+    # --- connections ---
+
+    def _session(self) -> Session:
+        session = self._sessions.get(os.getpid())
+        if session is None:
+            session = Session(self._open_log(), self.namespace, self._clock)
+            session = self._sessions.setdefault(os.getpid(), session)
+        return session
+
+    def _open_log(self) -> Log:
+        if self._log is not None:
+            return self._log
+        from kadence.log.kafka import KafkaLog  # noqa: PLC0415  librdkafka takes a tenth of a second to load
+
+        return KafkaLog(self._servers or "", self._properties, client_id="kadence-client")
+
+    def close(self) -> None:
+        """Release this process's connections; the next call opens new ones. Idempotent."""
+        session = self._sessions.pop(os.getpid(), None)
+        if session is not None:
+            session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, object]:  # type: ignore[explicit-override]  # Python 3.12 has typing.override
+        """A client that is sent to another process opens its own connections there."""
+        return {**self.__dict__, "_sessions": {}}
+
+    # --- writing ---
+
+    def submit(self, written: Sequence[Command], *, wait: Wait = True) -> tuple[Written, ...]:
+        """Write commands (`kadence.client.commands`) in order; returns what became of each, without raising for it."""
+        return tuple(self._session().submit(written, self._seconds(wait), self.timeout))
+
+    def put(
+        self,
+        name: str,
+        spec: Spec,
+        *,
+        if_offset: int | None = None,
+        reason: str | None = None,
+        wait: Wait = True,
+    ) -> Written:
+        """Create or change a job; ``spec`` is a JobSpec of the contract. Never touches whether it is paused."""
+        signature = Signature(self.by, reason, if_offset)
+        return self._one(commands.put(name, spec, self.namespace, signature), wait)
+
+    def put_all(
+        self, specs: Mapping[str, Spec], *, reason: str | None = None, wait: Wait = True
+    ) -> tuple[Written, ...]:
+        """Create or change many jobs at once. All are checked before any is written."""
+        signature = Signature(self.by, reason)
+        wanted = [commands.put(name, spec, self.namespace, signature) for name, spec in specs.items()]
+        return self._all(wanted, wait)
+
+    def delete(self, name: str, *, wait: Wait = True) -> Written:
+        """Remove a job's definition and its pause. ``found`` says whether there was either."""
+        done = self.submit(self.deletion(name), wait=wait)
+        if self._seconds(wait) > 0:
+            raise_for(done)
+        found = None if done[0].found is None else any(one.found for one in done)
+        last = done[-1]
+        return Written("job", name, last.offset, last.timestamp, last.fate, last.error, found)
+
+    def deletion(self, name: str) -> tuple[Command, Command]:
+        """The two records that remove a job for good: its definition's end and its pause's."""
+        return (
+            commands.wish("job", name, DeleteJob(), self.namespace),
+            commands.wish("pause", name, LiftPause(), self.namespace),
+        )
+
+    def pause(
+        self, name: str, *, reason: str | None = None, until: Time | timedelta | None = None, wait: Wait = True
+    ) -> Written:
+        """Pause a job, or one that is yet to come (``found``): until an instant, for a time, or until resumed."""
+        return self._one(self.pausing(name, reason=reason, until=until), wait)
+
+    def pausing(self, name: str, *, reason: str | None = None, until: Time | timedelta | None = None) -> Command:
+        """The record that pauses a job."""
+        end = commands.until(until, self._clock.wall())
+        return commands.wish("pause", name, PauseJob(end), self.namespace, Signature(self.by, reason))
+
+    def resume(
+        self, name: str, *, catch_up: Policy | None = None, reason: str | None = None, wait: Wait = True
+    ) -> Written:
+        """Lift a job's pause and close its breaker; ``catch_up`` says what becomes of the due times in between."""
+        return self._one(self.resuming(name, catch_up=catch_up, reason=reason), wait)
+
+    def resuming(self, name: str, *, catch_up: Policy | None = None, reason: str | None = None) -> Command:
+        """The record that resumes a job."""
+        return commands.wish("pause", name, ResumeJob(catch_up), self.namespace, Signature(self.by, reason))
+
+    def hold(
+        self,
+        name: str,
+        match: Mapping[str, object] | Selector,
+        *,
+        start: Time | None = None,
+        end: Time | timedelta | None = None,
+        catch_up: Policy | None = None,
+        reason: str | None = None,
+        wait: Wait = True,
+    ) -> Written:
+        """Pause every job that ``match`` selects, those to come included, from ``start`` (now) to ``end`` (open).
+
+        ``match`` is the contract's selector, such as ``{"tags": ["batch"], "not": {"names": ["vital-*"]}}`` or
+        ``{"all": True}``. An ``end`` given as timedelta counts from ``start``.
+        """
+        return self._one(self.holding(name, match, start=start, end=end, catch_up=catch_up, reason=reason), wait)
+
+    def holding(
+        self,
+        name: str,
+        match: Mapping[str, object] | Selector,
+        *,
+        start: Time | None = None,
+        end: Time | timedelta | None = None,
+        catch_up: Policy | None = None,
+        reason: str | None = None,
+    ) -> Command:
+        """The record that puts a hold in force."""
+        begin = None if start is None else commands.instant(start)
+        finish = commands.until(end, self._clock.wall() if begin is None else begin)
+        body = {
+            "match": match.document() if isinstance(match, Selector) else match,
+            "start": None if begin is None else format_time(begin),
+            "end": None if finish is None else format_time(finish),
+            "catch_up": catch_up,
+        }
+        given = {field: value for field, value in body.items() if value is not None}
+        return commands.document("hold", name, given, self.namespace, Signature(self.by, reason))
+
+    def release(self, name: str, *, wait: Wait = True) -> Written:
+        """Release a hold: each job is again exactly what it was. ``found`` says whether there was such a hold."""
+        return self._one(self.releasing(name), wait)
+
+    def releasing(self, name: str) -> Command:
+        """The record that releases a hold."""
+        return commands.wish("hold", name, ReleaseHold(), self.namespace)
+
+    def trigger(
+        self,
+        name: str,
+        payload: object = ...,
+        *,
+        id: str | None = None,  # noqa: A002  the contract's word for it
+        reason: str | None = None,
+        wait: Wait = True,
+    ) -> str:
+        """Run a job once now, paused or not, with its own payload or another; returns the run's id.
+
+        An id acts once: the same id again is rejected as a duplicate, which makes a retry safe.
+        """
+        token = id if id is not None else secrets.token_hex(8)
+        try:
+            data = None if payload is ... else compact_json(payload)
+        except (TypeError, ValueError) as error:
+            raise InvalidSpecError(f"trigger {name}: the payload does not fit into JSON: {error}") from error
+        signature = Signature(self.by, reason)
+        command = commands.wish("trigger", name, Trigger(token, data), self.namespace, signature, token)
+        self._one(command, wait)
+        return token
+
+    # --- reading ---
+
+    def status(self) -> View:
+        """Everything: jobs, holds and shards at this moment."""
+        return snapshot(self._session().log, self.namespace, self.timeout)
+
+    def get(self, name: str) -> JobView:
+        """One job. Raises `NotFoundError`."""
+        view = snapshot(self._session().log, self.namespace, self.timeout, only=[name])
+        if name in view.jobs:
+            return view.jobs[name]
+        waits = "; a pause waits for one of that name" if name in view.pauses else ""
+        raise NotFoundError(f"there is no job {name} in namespace {self.namespace}{waits}")
+
+    def list(
+        self, *, names: Iterable[str] = (), tags: Iterable[str] = (), states: Iterable[str] = ()
+    ) -> tuple[JobView, ...]:
+        """The jobs by name; given globs, tags or states, those that match one of each kind given."""
+        wanted, wanted_states = _matches(names, tags), set(states)
+        return tuple(
+            job
+            for job in self.status().jobs.values()
+            if (not wanted.names or wanted.name_matches(job.name))
+            and (not wanted.tags or wanted.tag_matches(job.tags))
+            and (not wanted_states or job.state in wanted_states)
+        )
+
+    def holds(self) -> tuple[HoldView, ...]:
+        """The holds by name, ended ones included until they are released."""
+        return tuple(self.status().holds.values())
+
+    # --- waiting ---
+
+    def _seconds(self, wait: Wait) -> float:
+        if isinstance(wait, bool):
+            return self.timeout if wait else 0.0
+        return wait.total_seconds() if isinstance(wait, timedelta) else wait
+
+    def _all(self, wanted: Sequence[Command], wait: Wait) -> tuple[Written, ...]:
+        done = self.submit(wanted, wait=wait)
+        if self._seconds(wait) > 0:
+            raise_for(done)
+        return done
+
+    def _one(self, command: Command, wait: Wait) -> Written:
+        return self._all([command], wait)[0]
+
+
+def _matches(names: Iterable[str], tags: Iterable[str]) -> Matches:
+    try:
+        return Matches(tuple(names), tuple(tags))
+    except InvalidError as error:
+        raise InvalidSpecError(str(error)) from error

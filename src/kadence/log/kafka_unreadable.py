@@ -1,0 +1,49 @@
+"""Where a batch ends that cannot be taken apart, so that a reader can go on behind it and skip nothing else.
+
+A batch that inflates past ``receive.message.max.bytes``, or is damaged, is fetched whole whichever of its offsets
+is asked for, and reported under its first one. The library would fetch it for ever and does not say how long it
+is. But two offsets that give the same report lie in the same batch, which is enough to find its end by doubling
+and then halving steps.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from confluent_kafka import TopicPartition
+
+from kadence.log.kafka_errors import UNREADABLE
+
+if TYPE_CHECKING:
+    from confluent_kafka import Consumer
+
+_PROBE_SECONDS: Final = 2.0
+
+
+def end_of_batch(consumer: Consumer, topic: str, partition: int, base: int, inside: int) -> int:
+    """Return the first offset, ``inside`` or later, that is not in the unreadable batch that begins at ``base``.
+
+    ``consumer`` is for this alone: its assignment is replaced. If the leader goes away meanwhile the answer may be
+    too small, never too large; reading from there reports the batch again.
+    """
+    if not _in_batch(consumer, topic, partition, inside, base):
+        return inside  # an old report of a batch that is behind us
+    step = 1
+    while _in_batch(consumer, topic, partition, inside + step, base):
+        inside, step = inside + step, step * 2
+    outside = inside + step
+    while outside - inside > 1:
+        middle = (inside + outside) // 2
+        if _in_batch(consumer, topic, partition, middle, base):
+            inside = middle
+        else:
+            outside = middle
+    return outside
+
+
+def _in_batch(consumer: Consumer, topic: str, partition: int, offset: int, base: int) -> bool:
+    consumer.assign([TopicPartition(topic, partition, offset)])
+    for message in consumer.consume(1, _PROBE_SECONDS):
+        error = message.error()
+        return error is not None and error.code() in UNREADABLE and message.offset() == base
+    return False

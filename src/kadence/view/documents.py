@@ -1,0 +1,144 @@
+"""The view as JSON documents, one shape for the CLI, scripts and whatever else shows it. Times are RFC 3339, UTC."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kadence.domain.duration import format_duration, format_time
+from kadence.domain.job import Operator
+
+if TYPE_CHECKING:
+    from kadence.domain.job import Job, Pause, Trouble
+    from kadence.view.model import HoldView, JobView, ShardView, View
+
+Document = dict[str, object]
+
+
+def time_text(instant: int | None) -> str | None:
+    """RFC 3339 text, or None."""
+    return None if instant is None else format_time(instant)
+
+
+def job_document(job: JobView) -> Document:
+    """A job as it is listed."""
+    return {
+        "name": job.name,
+        "state": job.state,
+        "reason": job.reason,
+        "by": job.by,
+        "since": time_text(job.since),
+        "holds": list(job.holds),
+        "next": time_text(job.next_due),
+        "tags": list(job.tags),
+        "schedule": job.document.get("schedule"),
+    }
+
+
+def job_detail(job: JobView) -> Document:
+    """A job with everything that is known of it."""
+    own = job.own
+    return {
+        **job_document(job),
+        "shard": job.shard,
+        "pause": None if own is None or own.operator is Operator.OPEN else _pause(own.pause),
+        "breaker": None if own is None else _breaker(own),
+        "rejected": None
+        if own is None or own.rejection is None
+        else {"offset": own.rejection.offset, "error": own.rejection.error},
+        "offset": None if own is None else own.spec_offset,
+        "newer": job.newer,
+        "spec": dict(job.document),
+    }
+
+
+def _pause(pause: Pause | None) -> Document | None:
+    if pause is None:
+        return None
+    return {
+        "at": time_text(pause.at),
+        "from": time_text(pause.since),
+        "until": time_text(pause.until),
+        "by": pause.by,
+        "reason": pause.reason,
+        "offset": pause.offset,
+        "created_paused": pause.created,
+    }
+
+
+def _breaker(job: Job) -> Document | None:
+    streak = job.streak
+    if streak is None and job.lost is None:
+        return None
+    return {
+        "failed": [] if streak is None else [run for run, _ in streak.failed],
+        "last_error": None if streak is None else streak.last_error,
+        "opened": None if streak is None else _trouble(streak.tripped),
+        "target": _trouble(job.lost),
+    }
+
+
+def _trouble(trouble: Trouble | None) -> Document | None:
+    return None if trouble is None else {"since": time_text(trouble.since), "reason": trouble.reason}
+
+
+def hold_document(hold: HoldView) -> Document:
+    """A hold."""
+    wanted = hold.hold
+    return {
+        "name": hold.name,
+        "state": hold.state,
+        "match": wanted.match.document(),
+        "start": time_text(wanted.start),
+        "end": time_text(wanted.end),
+        "catch_up": wanted.catch_up,
+        "since": time_text(hold.since),
+        "reason": hold.reason,
+        "by": hold.by,
+        "matched": hold.matched,
+        "shards": hold.shards,
+    }
+
+
+def shard_document(shard: ShardView) -> Document:
+    """A shard."""
+    return {
+        "shard": shard.shard,
+        "worker": shard.worker,
+        "written_at": time_text(shard.written_at),
+        "age_seconds": None if shard.age is None else shard.age / 1000,
+        "through": time_text(shard.through),
+        "after": shard.after,
+        "control": shard.control,
+        "behind": shard.behind,
+        "outcomes": shard.outcomes,
+        "tzdata": shard.tzdata,
+    }
+
+
+def status_document(view: View) -> Document:
+    """A namespace at a glance."""
+    return {
+        "namespace": view.namespace,
+        "at": time_text(view.at),
+        "jobs": view.counts(),
+        "control_end": view.control_end,
+        "shards": [shard_document(shard) for shard in view.shards],
+        "holds": [hold_document(hold) for hold in view.holds.values() if hold.state != "ended"],
+        "pauses_without_a_job": list(view.pauses),
+        "unreadable": list(view.unreadable),
+    }
+
+
+def selector_text(hold: HoldView) -> str:
+    """A hold's selector in a few words: ``tag batch, not name a*``."""
+    selector = hold.hold.match
+    words = ["all"] if selector.only is None else []
+    for side, prefix in ((selector.only, ""), (selector.never, "not ")):
+        if side is not None:
+            words += [f"{prefix}tag {tag}" for tag in side.tags] + [f"{prefix}name {glob}" for glob in side.names]
+    return ", ".join(words)
+
+
+def age_text(age: int | None) -> str:
+    """An age (ms) to the second, or a dash."""
+    return "-" if age is None else format_duration(age // 1000 * 1000)

@@ -1,0 +1,208 @@
+"""The world out of the log: every state partition and the control topic, from the beginning to where they end now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from kadence.clock import SystemClock
+from kadence.domain.job import NO_OFFSET
+from kadence.domain.partition import partition_for
+from kadence.domain.stimulus import Rejected
+from kadence.log.topics import ANSWER_SECONDS, CONTROL, STATE, shard_count
+from kadence.view.holds import view_holds
+from kadence.view.jobs import view_job
+from kadence.view.model import ShardView, View
+from kadence.view.reading import Deadline, read_through
+from kadence.wire import state
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from kadence.clock import Clock
+    from kadence.domain.job import AppliedHold
+    from kadence.log.port import Log, LogReader, Record
+    from kadence.view.model import JobView
+    from kadence.wire.state import CursorRecord, JobRecord
+
+
+@dataclass(slots=True)
+class ShardRecords:
+    """What one state partition says: the newest record of each key, read."""
+
+    cursor: CursorRecord | None = None
+    written_at: int = 0
+    jobs: dict[str, JobRecord] = field(default_factory=dict)
+    holds: dict[str, AppliedHold] = field(default_factory=dict)
+    unreadable: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Wanted:
+    """What the control topic says of one job or hold: its newest record, and the one in force if that is another."""
+
+    newest: Record
+    in_force: Record | None = None
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Everything that was read."""
+
+    shards: dict[int, ShardRecords]
+    jobs: dict[str, Wanted] = field(default_factory=dict)
+    holds: dict[str, Wanted] = field(default_factory=dict)
+    control_end: int = 0
+
+
+def snapshot(
+    log: Log,
+    namespace: str,
+    timeout: float = 30.0,
+    *,
+    only: Collection[str] | None = None,
+    clock: Clock | None = None,
+) -> View:
+    """Read the log and say what is so now.
+
+    ``only``: these jobs and no others (their shards alone are read, and holds count only these jobs). Raises
+    `ConfigurationError` where the topics are missing, `UnreachableError` where the brokers do not answer within
+    ``timeout`` seconds.
+    """
+    clock = clock or SystemClock()
+    deadline = Deadline(clock, timeout)
+    shards = shard_count(log, namespace, min(deadline.left(), ANSWER_SECONDS))
+    numbers = range(shards) if only is None else sorted({partition_for(name.encode(), shards) for name in only})
+    reader = log.reader()
+    try:
+        found = Evidence({number: ShardRecords() for number in numbers})
+        _read_state(found, reader, namespace, deadline, clock)
+        _read_control(found, reader, namespace, deadline, clock, only=only, shards=shards)
+    finally:
+        reader.close()
+    return _assemble(found, namespace, clock.wall(), shards, only)
+
+
+def _read_state(found: Evidence, reader: LogReader, namespace: str, deadline: Deadline, clock: Clock) -> None:
+    """Newest first by key, as bytes; each is decoded once, at the end."""
+    newest: dict[tuple[int, bytes], Record] = {}
+    topic = f"{namespace}.{STATE.suffix}"
+    for record in read_through(reader, topic, found.shards.keys(), deadline, clock, marked=True):
+        if record.key is not None:
+            newest[record.partition, record.key] = record
+    for (partition, key), record in newest.items():
+        shard = found.shards[partition]
+        kind, _, name = key.decode("utf-8", "replace").partition("/")
+        if record.value is None:
+            continue
+        read = _STATE_KINDS.get(kind)
+        problem = None if read is None else read(shard, name, record, namespace)
+        if problem is not None:
+            shard.unreadable.append(f"{topic}[{partition}] at offset {record.offset}: {problem.error}")
+
+
+def _read_cursor(shard: ShardRecords, _name: str, record: Record, _namespace: str) -> Rejected | None:
+    decoded = state.decode_cursor(record.value or b"")
+    if isinstance(decoded, Rejected):
+        return decoded
+    shard.cursor, shard.written_at = decoded, record.timestamp
+    return None
+
+
+def _read_job(shard: ShardRecords, name: str, record: Record, namespace: str) -> Rejected | None:
+    decoded = state.decode_job(name, record.value or b"", namespace)
+    if isinstance(decoded, Rejected):
+        return decoded
+    shard.jobs[name] = decoded
+    return None
+
+
+def _read_hold(shard: ShardRecords, name: str, record: Record, namespace: str) -> Rejected | None:
+    decoded = state.decode_hold(name, record.value or b"", namespace)
+    if isinstance(decoded, Rejected):
+        return decoded
+    shard.holds[name] = decoded
+    return None
+
+
+_STATE_KINDS = {"cursor": _read_cursor, "job": _read_job, "hold": _read_hold}
+
+
+def _read_control(
+    found: Evidence,
+    reader: LogReader,
+    namespace: str,
+    deadline: Deadline,
+    clock: Clock,
+    *,
+    only: Collection[str] | None,
+    shards: int,
+) -> None:
+    topic = f"{namespace}.{CONTROL.suffix}"
+    for record in read_through(reader, topic, [0], deadline, clock, marked=False):
+        found.control_end = record.offset + 1
+        kind, _, name = (record.key or b"").decode("utf-8", "replace").partition("/")
+        if kind == "hold":
+            known, offset = found.holds, NO_OFFSET
+        elif kind == "job" and (only is None or name in only):
+            own = found.shards[partition_for(name.encode(), shards)].jobs.get(name)
+            known, offset = found.jobs, NO_OFFSET if own is None else own.job.spec_offset
+        else:
+            continue
+        earlier = known.get(name)
+        wanted = known[name] = Wanted(record, None if earlier is None else earlier.in_force)
+        if record.offset == offset:
+            wanted.in_force = record
+
+
+def _assemble(found: Evidence, namespace: str, at: int, shards: int, only: Collection[str] | None) -> View:
+    known = {(name, number) for number, shard in found.shards.items() for name in shard.jobs}
+    known |= {(name, partition_for(name.encode(), shards)) for name in found.jobs}
+    jobs: dict[str, JobView] = {}
+    pauses: list[str] = []
+    look = partial(view_job, namespace=namespace, at=at)
+    for name, number in sorted(known):
+        if only is not None and name not in only:
+            continue
+        shard, wanted = found.shards[number], found.jobs.get(name)
+        own = shard.jobs.get(name)
+        job = look(name, number, own, wanted, tuple(shard.holds.values()), _control(shard))
+        if job is not None:
+            jobs[name] = job
+        elif own is not None and own.job.pause is not None and own.job.pause.active:
+            pauses.append(name)
+    return View(
+        namespace,
+        at,
+        jobs,
+        view_holds(found, jobs, namespace, at),
+        tuple(_view_shard(number, shard, at, found.control_end) for number, shard in found.shards.items()),
+        found.control_end,
+        tuple(pauses),
+        tuple(problem for shard in found.shards.values() for problem in shard.unreadable),
+    )
+
+
+def _control(shard: ShardRecords) -> int:
+    """The offset below which the shard has decided every control record."""
+    return 0 if shard.cursor is None else shard.cursor.control
+
+
+def _view_shard(number: int, shard: ShardRecords, at: int, control_end: int) -> ShardView:
+    cursor = shard.cursor
+    if cursor is None:
+        return ShardView(number, behind=control_end)
+    return ShardView(
+        shard=number,
+        worker=cursor.worker,
+        written_at=shard.written_at,
+        age=max(0, at - shard.written_at),
+        through=cursor.through,
+        after=cursor.after,
+        control=cursor.control,
+        behind=max(0, control_end - cursor.control),
+        outcomes=cursor.outcomes,
+        tzdata=cursor.tzdata,
+        rejected=cursor.rejected,
+    )

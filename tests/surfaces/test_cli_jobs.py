@@ -1,0 +1,250 @@
+"""Verbs on jobs and holds: what they write, what they say, with which exit code they leave."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.surfaces.commandline import data, run
+from tests.surfaces.owner import NS, Owner, a_log
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kadence.log.memory import MemoryLog
+
+JOBS = """
+- name: invoices
+  schedule: { cron: "0 9 * * MON-FRI", timezone: Europe/Berlin }
+  tags: [billing]
+- name: reports
+  schedule: { every: 1h }
+  tags: [billing, slow]
+"""
+
+
+@pytest.fixture
+def log() -> Iterator[MemoryLog]:
+    """A log with an owner and two jobs."""
+    log = a_log()
+    with Owner(log):
+        assert run("apply", "-f", "-", log=log, text=JOBS).exit_code == 0
+        yield log
+
+
+def last(log: MemoryLog) -> tuple[str, Any]:
+    record = log.records(f"{NS}.control", 0)[-1]
+    return (record.key or b"").decode(), None if record.value is None else json.loads(record.value)
+
+
+def listed(log: MemoryLog) -> dict[str, str]:
+    return {job["name"]: job["state"] for job in data("list", log=log)}
+
+
+# --- exit codes: one table ---
+
+# (what is done first, the command, exit code, stdout, stderr)
+STORIES: list[tuple[str, list[str], int, str, str]] = [
+    ("", ["list"], 0, "invoices", ""),
+    ("", ["get", "invoices"], 0, "cron", ""),
+    ("", ["get", "ghost"], 3, "", "there is no job ghost in namespace ns"),
+    ("", ["next", "ghost"], 3, "", "there is no job ghost"),
+    ("", ["next", "invoices"], 0, "EUROPE/BERLIN", ""),
+    ("", ["pause", "invoices"], 0, "paused invoices: in force\n", ""),
+    ("", ["pause", "ghost"], 0, "paused ghost: in force; there is no job ghost yet\n", ""),
+    ("", ["pause", "a/b"], 2, "", "'a/b' is no name"),
+    ("", ["pause"], 2, "", "Missing argument"),
+    ("", ["pause", "invoices", "--for", "soon"], 2, "", "is not a duration"),
+    ("", ["pause", "invoices", "--until", "2026-01-01"], 2, "", "is not an RFC 3339 time"),
+    ("", ["pause", "invoices", "--for", "1h", "--until", "2099-01-01T00:00:00Z"], 2, "", "not both"),
+    ("", ["resume", "invoices"], 0, "resumed invoices: in force\n", ""),
+    ("", ["resume", "ghost"], 0, "there is no job ghost yet", ""),
+    ("", ["resume", "invoices", "--catch-up", "some"], 2, "", "'some' is not one of"),
+    ("", ["delete", "invoices"], 0, "deleted invoices: in force\n", ""),
+    ("", ["delete", "ghost"], 3, "", "there is no job ghost to delete"),
+    ("", ["delete", "ghost", "reports"], 3, "deleted reports: in force\n", "there is no job ghost to delete"),
+    ("", ["trigger", "invoices", "--id", "x1"], 0, "invoices!x1\n", ""),
+    ("trigger invoices --id x1", ["trigger", "invoices", "--id", "x1"], 4, "", "duplicate: id 'x1'"),
+    ("", ["trigger", "ghost"], 4, "", "there is no job 'ghost' to trigger"),
+    ("", ["trigger", "invoices", "--payload", "{no"], 2, "", "is not JSON"),
+    ("", ["hold", "freeze", "--tag", "billing"], 0, "hold freeze: in force\n", ""),
+    ("", ["hold", "freeze"], 2, "", "--tag T or --name GLOB"),
+    ("", ["hold", "freeze", "--all", "--tag", "billing"], 2, "", "--tag T or --name GLOB"),
+    ("", ["hold", "freeze", "--name", "[b-a]"], 2, "", "is no glob"),
+    ("", ["hold", "freeze", "--all", "--for", "1h", "--end", "2099-01-01T00:00:00Z"], 2, "", "not both"),
+    ("", ["release", "freeze"], 3, "", "there is no hold freeze"),
+    ("hold freeze --all", ["release", "freeze"], 0, "released freeze: in force\n", ""),
+    ("", ["holds"], 0, "NAME", ""),
+    ("", ["status"], 0, "worker-1", ""),
+    ("", ["nonsense"], 2, "", "No such command"),
+]
+
+
+@pytest.mark.parametrize(("first", "command", "code", "out", "err"), STORIES, ids=[" ".join(row[1]) for row in STORIES])
+def test_what_a_command_says_and_leaves_with(
+    log: MemoryLog, first: str, command: list[str], code: int, out: str, err: str
+) -> None:
+    if first:
+        assert run(*first.split(), log=log).exit_code == 0
+    result = run(*command, log=log)
+    assert (result.exit_code, out in result.stdout, err in result.stderr) == (code, True, True), result.output
+    assert bool(err) == bool(result.stderr)
+
+
+WRITERS = [
+    ["pause", "a", "b"],
+    ["resume", "a"],
+    ["delete", "a"],
+    ["hold", "h", "--all"],
+    ["release", "h"],
+    ["trigger", "a"],
+    ["apply", "-f", "-"],
+]
+
+
+@pytest.mark.parametrize("command", WRITERS, ids=[row[0] for row in WRITERS])
+def test_without_a_worker_a_writer_says_recorded_and_leaves_with_5(command: list[str]) -> None:
+    result = run(*command, "--wait", "50ms", log=a_log(), text=JOBS)
+    assert result.exit_code == 5
+    assert "recorded at offset" in result.output
+    assert "once a worker runs" in result.output
+
+
+@pytest.mark.parametrize("command", WRITERS, ids=[row[0] for row in WRITERS])
+def test_not_waiting_is_done_once_it_is_recorded(command: list[str]) -> None:
+    log = a_log()
+    result = run(*command, "--no-wait", log=log, text=JOBS)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert log.records(f"{NS}.control", 0)
+
+
+# --- what is written ---
+
+
+def test_a_pause_is_signed_and_has_a_reason_and_an_end(log: MemoryLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "anna")
+    run("pause", "invoices", "--reason", "audit", "--until", "2099-01-01T00:00:00+01:00", log=log)
+    assert last(log) == (
+        "pause/invoices",
+        {"paused": True, "until": "2098-12-31T23:00:00Z", "by": "anna", "reason": "audit"},
+    )
+
+
+def test_several_jobs_are_paused_at_once(log: MemoryLog) -> None:
+    result = run("pause", "invoices", "reports", "invoices", log=log)
+    assert result.stdout == "paused invoices: in force\npaused reports: in force\n"
+    assert listed(log) == {"invoices": "paused", "reports": "paused"}
+
+
+def test_resuming_with_catch_up(log: MemoryLog) -> None:
+    run("pause", "invoices", log=log)
+    run("resume", "invoices", "--catch-up", "all", log=log)
+    key, value = last(log)
+    assert (key, value["paused"], value["catch_up"]) == ("pause/invoices", False, "all")
+
+
+def test_a_hold_with_all_its_options(log: MemoryLog) -> None:
+    run(
+        *("hold", "freeze", "--tag", "billing", "--name", "re*", "--not-tag", "x", "--not-name", "y*"),
+        *("--start", "2099-01-01T00:00:00Z", "--for", "6h", "--catch-up", "latest", "--reason", "move"),
+        log=log,
+    )
+    key, value = last(log)
+    del value["by"]
+    assert (key, value) == (
+        "hold/freeze",
+        {
+            "match": {"tags": ["billing"], "names": ["re*"], "not": {"tags": ["x"], "names": ["y*"]}},
+            "start": "2099-01-01T00:00:00Z",
+            "end": "2099-01-01T06:00:00Z",
+            "catch_up": "latest",
+            "reason": "move",
+        },
+    )
+
+
+def test_a_trigger_with_a_payload(log: MemoryLog) -> None:
+    run("trigger", "invoices", "--payload", '{"month": 3}', log=log)
+    assert last(log)[1]["payload"] == {"month": 3}
+    run("trigger", "invoices", "--payload", "null", log=log)
+    assert last(log)[1]["payload"] is None
+    run("trigger", "invoices", log=log)
+    assert "payload" not in last(log)[1]
+
+
+def test_a_hold_and_its_release_over_the_list(log: MemoryLog) -> None:
+    run("hold", "freeze", "--tag", "slow", "--reason", "move", log=log)
+    jobs = {job["name"]: job for job in data("list", log=log)}
+    assert (jobs["reports"]["state"], jobs["reports"]["reason"], jobs["reports"]["holds"]) == (
+        "paused",
+        "hold freeze: move",
+        ["freeze"],
+    )
+    assert jobs["invoices"]["state"] == "running"
+    [hold] = data("holds", log=log)
+    assert (hold["name"], hold["state"], hold["matched"]) == ("freeze", "active", 1)
+    run("release", "freeze", log=log)
+    assert listed(log) == {"invoices": "running", "reports": "running"}
+
+
+# --- what is shown ---
+
+
+def test_list_as_json_has_the_promised_fields(log: MemoryLog) -> None:
+    [job] = data("list", "inv*", log=log)
+    assert {"name", "state", "reason", "holds", "next"} <= job.keys()
+    assert job["next"].endswith(("T08:00:00Z", "T07:00:00Z"))  # nine in Berlin
+
+
+def test_list_can_be_narrowed(log: MemoryLog) -> None:
+    run("pause", "reports", log=log)
+    assert [job["name"] for job in data("list", "--state", "paused", log=log)] == ["reports"]
+    assert [job["name"] for job in data("list", "--tag", "slow", log=log)] == ["reports"]
+    assert [job["name"] for job in data("list", "in*", log=log)] == ["invoices"]
+
+
+def test_the_list_is_an_aligned_table(log: MemoryLog) -> None:
+    lines = run("list", log=log).stdout.splitlines()
+    assert lines[0].split() == ["NAME", "STATE", "NEXT", "SCHEDULE", "REASON"]
+    column = lines[0].index("SCHEDULE")
+    assert [line[column:] for line in lines[1:]] == ["0 9 * * MON-FRI Europe/Berlin", "every 1h"]
+
+
+def test_get_is_readable(log: MemoryLog) -> None:
+    run("pause", "invoices", "--reason", "audit", log=log)
+    shown = run("get", "invoices", log=log).stdout
+    assert "state     paused\n" in shown
+    assert "reason    audit\n" in shown
+    assert '"timezone": "Europe/Berlin"' in shown
+
+
+def test_get_as_json_has_the_definition(log: MemoryLog) -> None:
+    job = data("get", "reports", log=log)
+    assert job["spec"] == {"schedule": {"every": "1h"}, "tags": ["billing", "slow"]}
+    assert (job["offset"], job["pause"], job["breaker"], job["rejected"]) == (1, None, None, None)
+
+
+def test_status_shows_shards_counts_and_holds(log: MemoryLog) -> None:
+    run("hold", "freeze", "--all", log=log)
+    status = data("status", log=log)
+    assert (status["jobs"]["paused"], len(status["shards"]), status["holds"][0]["name"]) == (2, 3, "freeze")
+    assert {shard["worker"] for shard in status["shards"]} == {"worker-1"}
+    table = run("status", log=log).stdout
+    assert table.startswith("namespace ns  jobs 2  running 0  paused 2  errored 0  finished 0\n")
+    assert "freeze  active  all" in table
+
+
+def test_writers_can_answer_in_json(log: MemoryLog) -> None:
+    answer = data("pause", "invoices", log=log)
+    assert answer == [
+        {"kind": "pause", "name": "invoices", "offset": 2, "fate": "in_force", "error": None, "found": True}
+    ]
+
+
+def test_next_of_a_job_is_what_its_schedule_says(log: MemoryLog) -> None:
+    assert data("next", "invoices", "--from", "2026-03-27T08:00:00Z", "--count", "2", log=log) == [
+        "2026-03-30T07:00:00Z",
+        "2026-03-31T07:00:00Z",
+    ]

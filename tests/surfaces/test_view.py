@@ -1,0 +1,359 @@
+"""The view: what the log says of jobs, holds and shards at one moment, whoever wrote it and however far workers are."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from kadence.clock import SystemClock
+from kadence.domain.duration import format_time
+from kadence.domain.partition import partition_for
+from kadence.domain.stimulus import Outcome
+from kadence.errors import ConfigurationError, UnreachableError
+from kadence.log.memory import MemoryLog
+from kadence.view import JobView, View, snapshot
+from kadence.view.documents import job_detail, job_document, status_document
+from tests.surfaces.owner import NS, Owner, a_log
+
+EVERY = {"schedule": {"every": "30s"}}
+HOUR = 3_600_000
+
+
+class FixedClock:
+    """Wall time stands still at ``now``; waiting is real."""
+
+    def __init__(self, now: int) -> None:
+        self.now = now
+
+    def wall(self) -> int:
+        return self.now
+
+    def monotonic(self) -> int:
+        return SystemClock().monotonic()
+
+
+def write(log: MemoryLog, key: str, value: object) -> int:
+    data = None if value is None else json.dumps(value).encode()
+    return log.appender().append(f"{NS}.control", 0, key.encode(), data).offset
+
+
+def look(log: MemoryLog, *, ahead: int = 0, **options: Any) -> View:
+    return snapshot(log, NS, 10, clock=FixedClock(SystemClock().wall() + ahead), **options)
+
+
+def see(log: MemoryLog, name: str = "a", *, ahead: int = 0) -> JobView:
+    return look(log, ahead=ahead).jobs[name]
+
+
+def applied(*records: tuple[str, object], log: MemoryLog | None = None) -> MemoryLog:
+    """A log whose owner has applied these records."""
+    log = log or a_log()
+    for key, value in records:
+        write(log, key, value)
+    Owner(log).catch_up()
+    return log
+
+
+def in_hours(hours: float) -> str:
+    return format_time(SystemClock().wall() // 1000 * 1000 + int(hours * HOUR))
+
+
+def test_an_empty_namespace_is_a_view_of_nothing() -> None:
+    view = look(a_log())
+    assert (dict(view.jobs), dict(view.holds), view.control_end) == ({}, {}, 0)
+    assert [(shard.shard, shard.worker) for shard in view.shards] == [(0, None), (1, None), (2, None)]
+    assert view.counts() == {"running": 0, "paused": 0, "errored": 0, "finished": 0}
+
+
+def test_a_running_job_shows_its_definition_and_next_due_time() -> None:
+    job = see(applied(("job/a", {**EVERY, "tags": ["x"], "reason": "new", "by": "anna"})))
+    assert (job.state, job.document, job.tags, job.holds) == ("running", {**EVERY, "tags": ["x"]}, ("x",), ())
+    assert job.next_due is not None
+    assert job.next_due % 30_000 == 0
+    assert 0 < job.next_due - SystemClock().wall() <= 30_000
+
+
+def test_a_job_that_no_worker_has_read_is_pending_and_says_why() -> None:
+    log = a_log()
+    offset = write(log, "job/a", EVERY)
+    job = see(log)
+    assert (job.state, job.reason, job.newer, job.next_due) == ("pending", "no worker has read it yet", offset, None)
+    assert job.document == EVERY
+
+
+def test_a_job_that_cannot_be_read_is_rejected_whether_a_worker_has_seen_it_or_not() -> None:
+    log = a_log()
+    write(log, "job/a", {"schedule": {"cron": "nonsense"}})
+    before = see(log)
+    Owner(log).catch_up()
+    after = see(log)
+    assert before.state == after.state == "rejected"
+    assert before.reason is not None
+    assert before.reason.startswith("schedule: ")
+    assert (before.newer, after.newer) == (0, None)
+
+
+def test_a_stale_creation_is_rejected_and_points_to_the_events() -> None:
+    job = see(applied(("job/a", {**EVERY, "if_offset": 7})))
+    assert job.state == "rejected"
+    assert job.reason == "its shard refused the record at offset 0; the events topic says why"
+
+
+def test_the_last_good_definition_stays_in_view_under_a_rejected_one() -> None:
+    job = see(applied(("job/a", EVERY), ("job/a", {"schedule": "nonsense"})))
+    assert (job.state, job.document) == ("running", EVERY)
+    assert job.own is not None
+    assert job.own.rejection is not None
+    assert job_detail(job)["rejected"] == {"offset": 1, "error": job.own.rejection.error}
+
+
+def test_it_stays_in_view_after_compaction_took_its_record() -> None:
+    log = applied(("job/a", EVERY), ("job/a", {"schedule": "nonsense"}))
+    log.admin().alter(f"{NS}.control", {"min.compaction.lag.ms": "0"})
+    log.roll(f"{NS}.control", 0)
+    log.compact(f"{NS}.control", 0)
+    assert len(log.records(f"{NS}.control", 0)) == 1
+    assert see(log).document == EVERY
+
+
+def test_an_edit_that_waits_for_a_worker_does_not_change_what_is_in_force() -> None:
+    log = applied(("job/a", EVERY))
+    offset = write(log, "job/a", {"schedule": {"every": "1h"}})
+    job = see(log)
+    assert (job.state, job.document, job.newer) == ("running", EVERY, offset)
+
+
+def test_a_deletion_that_waits_for_a_worker_leaves_the_job_in_view() -> None:
+    log = applied(("job/a", EVERY))
+    offset = write(log, "job/a", None)
+    assert see(log).newer == offset
+    Owner(log).catch_up()
+    assert look(log).jobs == {}
+
+
+def test_a_pause_shows_who_paused_and_why() -> None:
+    log = applied(("job/a", EVERY), ("pause/a", {"paused": True, "reason": "audit", "by": "anna"}))
+    job = see(log)
+    assert (job.state, job.reason, job.by, job.next_due) == ("paused", "audit", "anna", None)
+    assert job.since == log.records(f"{NS}.control", 0)[1].timestamp
+
+
+def test_a_pause_with_an_end_lets_the_next_due_time_be_seen() -> None:
+    until = in_hours(2)
+    job = see(applied(("job/a", EVERY), ("pause/a", {"paused": True, "until": until})))
+    assert job.state == "paused"
+    assert job.next_due is not None
+    assert 0 <= job.next_due - (SystemClock().wall() // 1000 * 1000 + 2 * HOUR) + 1000 <= 32_000
+
+
+def test_a_pause_without_a_job_is_named_but_is_no_job() -> None:
+    view = look(applied(("pause/ghost", {"paused": True})))
+    assert (dict(view.jobs), view.pauses) == ({}, ("ghost",))
+
+
+def test_a_finished_job_has_no_next_due_time() -> None:
+    job = see(applied(("job/a", {"schedule": {"at": "2020-01-01T00:00:00Z"}})))
+    assert (job.state, job.next_due) == ("finished", None)
+
+
+def test_an_errored_job_shows_its_failed_runs() -> None:
+    log = a_log()
+    write(log, "job/a", {**EVERY, "breaker": {"failures": 2}})
+    owner = Owner(log)
+    owner.catch_up()
+    for offset, hours in enumerate((1, 2)):
+        at = SystemClock().wall() + 1
+        owner.outcome(Outcome(offset, at, "a", f"a@{in_hours(hours)}", "failed", "OOM"))
+    job = see(log)
+    assert (job.state, job.reason, job.next_due) == ("errored", "OOM", None)
+    breaker = job_detail(job)["breaker"]
+    assert isinstance(breaker, dict)
+    assert (len(breaker["failed"]), breaker["last_error"], breaker["opened"]["reason"]) == (2, "OOM", "OOM")
+
+
+def test_a_lost_target_shows_over_a_pause_and_both_can_be_read() -> None:
+    log = a_log()
+    write(log, "job/a", {**EVERY, "target": {"topic": "gone"}})
+    write(log, "pause/a", {"paused": True, "reason": "audit"})
+    owner = Owner(log)
+    owner.catch_up()
+    owner.lose_target("gone", "UNKNOWN_TOPIC_OR_PART")
+    job = see(log)
+    assert (job.state, job.reason) == ("errored", "target gone: UNKNOWN_TOPIC_OR_PART")
+    pause = job_detail(job)["pause"]
+    assert isinstance(pause, dict)
+    assert pause["reason"] == "audit"
+
+
+# --- holds ---
+
+BATCH = {**EVERY, "tags": ["batch"]}
+
+
+def test_a_hold_pauses_what_it_selects_for_as_long_as_it_lasts() -> None:
+    log = applied(
+        ("job/a", BATCH),
+        ("job/b", EVERY),
+        ("hold/freeze", {"match": {"tags": ["batch"]}, "end": in_hours(2), "reason": "move", "by": "bo"}),
+    )
+    view = look(log)
+    held = view.jobs["a"]
+    assert (held.state, held.reason, held.by, held.holds) == ("paused", "hold freeze: move", "bo", ("freeze",))
+    assert held.next_due is not None
+    assert held.next_due > SystemClock().wall() + HOUR
+    assert view.jobs["b"].state == "running"
+    assert (view.holds["freeze"].state, view.holds["freeze"].matched, view.holds["freeze"].shards) == ("active", 1, 3)
+
+
+def test_a_hold_whose_end_has_come_lets_go_although_no_worker_has_said_so() -> None:
+    log = applied(("job/a", BATCH), ("hold/freeze", {"match": {"tags": ["batch"]}, "end": in_hours(2)}))
+    assert see(log, ahead=3 * HOUR).state == "running"
+    assert look(log, ahead=3 * HOUR).holds["freeze"].state == "ended"
+
+
+def test_a_hold_that_begins_later_is_foreseen() -> None:
+    log = applied(("job/a", BATCH), ("hold/freeze", {"match": {"all": True}, "start": in_hours(1)}))
+    job = see(log)
+    assert (job.state, job.holds, job.next_due is None) == ("running", (), False)
+    assert look(log).holds["freeze"].state == "scheduled"
+    later = see(log, ahead=2 * HOUR)
+    assert (later.state, later.reason, later.next_due) == ("paused", "hold freeze", None)
+
+
+def test_pause_and_hold_do_not_hide_each_other() -> None:
+    log = applied(
+        ("job/a", BATCH),
+        ("pause/a", {"paused": True, "reason": "audit"}),
+        ("hold/freeze", {"match": {"all": True}}),
+    )
+    job = see(log)
+    assert (job.state, job.reason, job.holds) == ("paused", "audit", ("freeze",))
+
+
+def test_a_hold_on_its_way_in_and_out() -> None:
+    log = applied(("job/a", BATCH))
+    write(log, "hold/freeze", {"match": {"all": True}})
+    assert look(log).holds["freeze"].state == "pending"
+    assert see(log).state == "running"
+    owner = Owner(log)
+    owner.catch_up()
+    assert look(log).holds["freeze"].state == "active"
+    write(log, "hold/freeze", None)
+    assert look(log).holds["freeze"].state == "releasing"
+    assert see(log).state == "paused"
+    owner.catch_up()
+    assert look(log).holds == {}
+
+
+def test_a_hold_that_every_shard_refused() -> None:
+    log = applied(("hold/freeze", {"match": {"all": True}, "if_offset": 9}))
+    assert look(log).holds["freeze"].state == "rejected"
+
+
+# --- shards, and the log itself ---
+
+
+def test_shards_show_their_owner_and_how_far_it_is() -> None:
+    log = applied(("job/a", EVERY))
+    write(log, "job/a", {**EVERY, "tags": ["new"]})
+    view = look(log, ahead=5_000)
+    mine = partition_for(b"a", 3)
+    shard = view.shards[mine]
+    assert (shard.worker, shard.control, shard.behind, shard.tzdata) == ("worker-1", 1, 1, "2026.1")
+    assert shard.age is not None
+    assert 5_000 <= shard.age < 15_000
+    assert view.control_end == 2
+    assert {other.worker for other in view.shards if other.shard != mine} == {None}
+
+
+def test_only_one_job_and_its_shard() -> None:
+    log = applied(("job/a", EVERY), ("job/b", EVERY), ("hold/h", {"match": {"names": ["a"]}}))
+    view = look(log, only=["a"])
+    assert list(view.jobs) == ["a"]
+    assert [shard.shard for shard in view.shards] == [partition_for(b"a", 3)]
+    assert view.jobs["a"].holds == ("h",)
+
+
+def test_a_state_record_of_another_version_is_named_and_the_rest_is_shown() -> None:
+    log = applied(("job/a", EVERY))
+    shard = partition_for(b"a", 3)
+    writer = log.writer("someone")
+    writer.begin()
+    writer.send(f"{NS}.state", shard, b"job/z", b'{"state": "dancing"}')
+    writer.send(f"{NS}.state", shard, b"future/z", b"whatever")
+    writer.commit()
+    view = look(log)
+    assert list(view.jobs) == ["a"]
+    [problem] = view.unreadable
+    assert problem.startswith(f"{NS}.state[{shard}] at offset ")
+
+
+def test_garbage_on_the_control_topic_is_passed_over() -> None:
+    log = applied(("job/a", EVERY))
+    for key, value in [(b"\xff\xfe", b"x"), (b"", b"{}"), (b"jobs", b"\x00"), (b"pause/a", b"not json")]:
+        log.appender().append(f"{NS}.control", 0, key, value)
+    assert list(look(log).jobs) == ["a"]
+
+
+def test_an_open_transaction_hides_what_is_behind_it_and_holds_nothing_up() -> None:
+    log = applied(("job/a", EVERY))
+    writer = log.start("stranger").writer("stranger")
+    writer.begin()
+    writer.send(f"{NS}.control", 0, b"job/b", json.dumps(EVERY).encode())
+    write(log, "job/c", EVERY)
+    assert list(look(log).jobs) == ["a"]
+
+
+def test_a_topic_that_ends_in_an_aborted_transaction_is_read_to_its_end() -> None:
+    log = applied(("job/a", EVERY))
+    shard = partition_for(b"a", 3)
+    process = log.start("stranger")
+    writer = process.writer("stranger")
+    writer.begin()
+    for number in range(3):
+        writer.send(f"{NS}.state", shard, b"job/b", b"%d" % number)
+    writer.flush()
+    log.writer("stranger")
+    assert list(look(log).jobs) == ["a"]
+
+
+def test_no_topics_no_view() -> None:
+    with pytest.raises(ConfigurationError, match="kadence topics init"):
+        look(MemoryLog(lambda: 0))
+
+
+def test_too_little_time_is_said_and_not_passed_off_as_all_there_is() -> None:
+    log = applied(("job/a", EVERY))
+    shard = partition_for(b"a", 3)
+    process = log.start("stranger")
+    writer = process.writer("stranger")
+    writer.begin()
+    writer.send(f"{NS}.state", shard, b"job/b", b"0")
+    writer.send(f"{NS}.state", shard, b"job/b", b"0")
+    writer.flush()
+    log.writer("stranger")
+    with pytest.raises(UnreachableError, match="not read to its end in time"):
+        snapshot(log, NS, 0.3)
+
+
+# --- documents ---
+
+
+def test_the_documents_are_json_with_the_promised_fields() -> None:
+    log = applied(("job/a", BATCH), ("hold/freeze", {"match": {"all": True, "not": {"names": ["v*"]}}}))
+    view = look(log)
+    listed = json.loads(json.dumps(job_document(view.jobs["a"])))
+    assert listed["name"] == "a"
+    assert (listed["state"], listed["reason"], listed["holds"], listed["next"]) == (
+        "paused",
+        "hold freeze",
+        ["freeze"],
+        None,
+    )
+    status = json.loads(json.dumps(status_document(view)))
+    assert status["jobs"]["paused"] == 1
+    assert status["holds"][0]["match"] == {"all": True, "not": {"names": ["v*"]}}
+    assert {"shard", "worker", "control", "age_seconds", "through"} <= status["shards"][0].keys()
+    json.dumps(job_detail(view.jobs["a"]))
