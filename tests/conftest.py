@@ -24,23 +24,23 @@ def namespace() -> str:
 
 
 @pytest.fixture(scope="session")
-def broker() -> Iterator[Cluster]:
+def java() -> None:
+    """Java and Maven: a desk may lack them, and then skips; CI may not."""
+    if not java_available():
+        if os.environ.get("CI"):
+            pytest.fail("CI needs Java and Maven for a real broker")
+        pytest.skip("needs Java and Maven for a real broker")
+
+
+@pytest.fixture(scope="session")
+def broker(java: None) -> Iterator[Cluster]:
     """One real node, started once per session; ACLs may forbid single topics, all else is allowed."""
-    _need_java()
     with Cluster(1, properties=AUTHORIZER, cache=BROKER_CACHE) as cluster:
         yield cluster
 
 
 @pytest.fixture(scope="module")
-def three_brokers() -> Iterator[Cluster]:
+def three_brokers(java: None) -> Iterator[Cluster]:
     """Three real nodes, for tests that take one away; they must bring it back."""
-    _need_java()
     with Cluster(3, cache=BROKER_CACHE) as cluster:
         yield cluster
-
-
-def _need_java() -> None:
-    if not java_available():
-        if os.environ.get("CI"):
-            pytest.fail("CI needs Java and Maven for a real broker")
-        pytest.skip("needs Java and Maven for a real broker")

@@ -11,8 +11,8 @@ from confluent_kafka import KafkaError, KafkaException
 from kadence.clock import SystemClock
 from kadence.errors import UnreachableError
 from kadence.log.kafka_connection import logged
+from kadence.log.kafka_delivery import receipt_of
 from kadence.log.kafka_errors import cause, is_fatal, outside_transaction
-from kadence.log.kafka_writer import receipt_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,16 +14,16 @@ from confluent_kafka import KafkaException
 from kadence.clock import SystemClock
 from kadence.errors import LogError, RefusedError, UncleanError, UnreachableError
 from kadence.log.kafka_admin import KafkaAdmin
-from kadence.log.kafka_connection import logged
-from kadence.log.kafka_errors import DROPPED, FENCED, REFUSED, cause, in_transaction, taken_over
-from kadence.log.port import Receipt
+from kadence.log.kafka_delivery import Ack, Failures
+from kadence.log.kafka_errors import FENCED, cause, in_transaction, taken_over
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from confluent_kafka import KafkaError, Message, Producer
+    from confluent_kafka import KafkaError, Producer
 
     from kadence.log.kafka_connection import Connection
+    from kadence.log.port import Receipt
 
 TRANSACTION_TIMEOUT_MS: Final = 60_000
 """How long the broker leaves the transaction of a writer that vanished open, unless a property says otherwise."""
@@ -47,9 +47,9 @@ class KafkaWriter:
         self._lifetime = lifetime = int(connection.properties.get("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS))
         self._connection = connection
         self._topics: set[str] = set()  # of the open transaction
-        self._failures = _Failures()
+        self._failures = Failures()
         self._dead: LogError | None = None
-        self._last: _Ack | None = None
+        self._last: Ack | None = None
         self._open = False
         self._producer: Producer | None = connection.producer(
             self._failures.reported,
@@ -90,7 +90,7 @@ class KafkaWriter:
             self._require_open()
         producer = self._live
         self._topics.add(topic)
-        ack = _Ack(self._failures)
+        ack = Ack(self._failures)
         listed = headers if isinstance(headers, list) else list(headers)
         while True:
             try:
@@ -204,57 +204,3 @@ class KafkaWriter:
             if not facts[topic].writable:
                 return RefusedError(topic, facts[topic].error or "it may not be written to")
         return None
-
-
-class _Failures:
-    """What callbacks have heard. They only note; the writer's own thread decides."""
-
-    __slots__ = ("cause", "dropped", "refused")
-
-    def __init__(self) -> None:
-        self.cause: KafkaError | None = None
-        self.dropped: KafkaError | None = None
-        self.refused: RefusedError | None = None
-
-    def reported(self, error: KafkaError) -> None:
-        """Note an error of the library's own if the producer cannot go on after it."""
-        logged(error)
-        if error.fatal():
-            self.cause = self.cause or error
-
-    def note(self, topic: str, error: KafkaError) -> None:
-        """Note that a record for ``topic`` failed; commit itself would only say that some message did."""
-        if error.code() in DROPPED:
-            self.dropped = self.dropped or error  # the cause is on its way
-            return
-        self.cause = self.cause or error
-        if self.refused is None and error.code() in REFUSED:
-            self.refused = RefusedError(topic, error.str())
-
-
-class _Ack:
-    """The delivery report of one record."""
-
-    __slots__ = ("_failures", "_message")
-
-    def __init__(self, failures: _Failures) -> None:
-        self._failures = failures
-        self._message: Message | None = None
-
-    def __call__(self, error: KafkaError | None, message: Message) -> None:
-        if error is None:
-            self._message = message
-        else:
-            self._failures.note(message.topic() or "", error)
-
-    def receipt(self) -> Receipt:
-        """Where the record went, once it was acknowledged."""
-        return receipt_of(self._message)
-
-
-def receipt_of(message: Message | None) -> Receipt:
-    """Return what an acknowledged record's report says of its place and time."""
-    offset = None if message is None else message.offset()
-    if message is None or offset is None:
-        raise UncleanError("a record counts as delivered but has no receipt")
-    return Receipt(offset, message.timestamp()[1])
