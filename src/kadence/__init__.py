@@ -1,7 +1,35 @@
-"""A job scheduler whose only store is Kafka."""
+"""A periodic job runner that lives in Kafka.
+
+`Client` writes what people want and waits until it is in force, `Worker` runs shards, `Settings` configures both,
+and every error is a `KadenceError`. They are imported when first used, so that a client never loads a worker.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.metadata import version as _version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kadence.client import Client
+    from kadence.errors import KadenceError
+    from kadence.settings import Settings
+    from kadence.worker.worker import Worker
+
+__all__ = ["Client", "KadenceError", "Settings", "Worker", "__version__"]
 
 __version__ = _version("kadence")
+
+_HOMES = {
+    "Client": "kadence.client",
+    "KadenceError": "kadence.errors",
+    "Settings": "kadence.settings",
+    "Worker": "kadence.worker.worker",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  as typed above
+    """Load one of the public names (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'kadence' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -18,23 +18,32 @@ def brute_force_due(
     expression: str, zone: str, rules: tuple[Gap, Fold], window: tuple[int, int], step: int
 ) -> list[int]:
     """Return the due times in the window, looking every ``step`` seconds."""
+    gap, fold = rules
+    due: set[int] = set()
+    for instants, after_gap in matching(expression, zone, window, step):
+        if not instants:
+            due |= {after_gap} if gap is Gap.AFTER and not hour_star(expression) else set()
+        elif fold is Fold.BOTH or hour_star(expression):
+            due |= set(instants)
+        else:
+            due.add(instants[0 if fold is Fold.FIRST else -1])
+    return sorted(at * 1000 for at in due)
+
+
+@lru_cache(maxsize=8)
+def matching(expression: str, zone: str, window: tuple[int, int], step: int) -> list[tuple[list[int], int]]:
+    """Return when the clock shows each matching wall time, and the first instant after a gap that swallowed it."""
     low, high = (instant // 1000 for instant in window)
     shown = clock_readings(zone, low, high, step)
-    gap, fold = rules
-    if hour_field(expression).startswith("*"):
-        return sorted(at * 1000 for wall, instants in shown.items() if matches(expression, wall) for at in instants)
-    due: set[int] = set()
-    wall, last = min(shown), max(shown)
-    latest = low
+    wall, last, latest = min(shown), max(shown), low
+    found = []
     while wall <= last:
         instants = shown.get(wall, [])
-        if instants and matches(expression, wall):
-            due |= {Fold.FIRST: {instants[0]}, Fold.SECOND: {instants[-1]}, Fold.BOTH: set(instants)}[fold]
-        if not instants and gap is Gap.AFTER and matches(expression, wall):
-            due.add(latest + step)  # the instant after the last that the clock showed before the gap
+        if matches(expression, wall):
+            found.append((instants, latest + step))
         latest = max(latest, *instants) if instants else latest
         wall += timedelta(seconds=step)
-    return sorted(at * 1000 for at in due)
+    return found
 
 
 @lru_cache(maxsize=8)
@@ -46,11 +55,10 @@ def clock_readings(zone: str, low: int, high: int, step: int) -> dict[datetime, 
     return dict(shown)
 
 
-def hour_field(expression: str) -> str:
-    return expression.split()[-4]
+def hour_star(expression: str) -> bool:
+    return fields(expression)[2].startswith("*")
 
 
-@lru_cache(maxsize=200_000)
 def matches(expression: str, wall: datetime) -> bool:
     second, minute, hour, day, month, weekday = fields(expression)
     if str(wall.minute) not in values(minute, 0, 59) or str(wall.hour) not in values(hour, 0, 23):

@@ -79,7 +79,7 @@ EXPRESSIONS = (
     # the hour follows the wall clock
     "0 * * * *",
     "30 * * * *",
-    "*/15 * * * *",
+    "*/15 */2 * * *",
     "0 */2 * * *",
     "45 */3 * * SUN",
     "40 * 25-31 * *",
@@ -239,7 +239,7 @@ def main() -> None:
     """Print the table as it would be today; rows that are new have no reason yet."""
     reasons, rows = table()
     known = {row.kind: row.reason for row in rows}
-    lines = ["differences = ["]
+    lines = [TABLE.read_text(encoding="utf-8").splitlines()[0], "differences = ["]
     for zone in ZONES:
         for found, number in sorted(counted(zone).items()):
             values = {**asdict(found), "number": number, "reason": known.get(found, "")}

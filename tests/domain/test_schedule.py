@@ -120,6 +120,9 @@ DST = [
     (BERLIN, "30 2 * * *", "skip", "first", "2026-03-28T12:00:00Z", ["2026-03-30T00:30:00Z"]),
     (BERLIN, "0,30 2,3 * * *", "after", "first", "2026-03-28T12:00:00Z",
      ["2026-03-29T01:00:00Z", "2026-03-29T01:30:00Z"]),
+    (BERLIN, "30 2 29 3 *", "skip", "first", "2025-07-01T00:00:00Z", ["2027-03-29T00:30:00Z"]),
+    (BERLIN, "30 2 29 3 *", "after", "first", "2025-07-01T00:00:00Z", ["2026-03-29T01:00:00Z"]),
+    (BERLIN, "30 2 25 10 *", "after", "second", "2026-01-01T00:00:00Z", ["2026-10-25T01:30:00Z"]),
     (BERLIN, "30 2 * * *", "after", "first", "2026-10-24T12:00:00Z", ["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"]),
     (BERLIN, "30 2 * * *", "after", "second", "2026-10-24T12:00:00Z", ["2026-10-25T01:30:00Z", "2026-10-26T01:30:00Z"]),
     (BERLIN, "30 2 * * *", "after", "both", "2026-10-24T12:00:00Z", ["2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"]),
@@ -301,7 +304,9 @@ def test_due_times_begin_in_1970_and_end_with_2199() -> None:
 def fields(low: int, high: int) -> st.SearchStrategy[str]:
     values = st.lists(st.integers(low, high), min_size=1, max_size=3).map(lambda found: ",".join(map(str, found)))
     steps = st.integers(2, max(2, (high - low) // 2)).map("*/{}".format)
-    ranges = st.tuples(st.integers(low, high), st.integers(low, high)).map(lambda pair: "{}-{}".format(*sorted(pair)))
+    # croniter reads 9-9 as every hour, so such a range is no common ground
+    pairs = st.lists(st.integers(low, high), min_size=2, max_size=2, unique=True).map(sorted)
+    ranges = pairs.map(lambda pair: f"{pair[0]}-{pair[1]}")
     return st.one_of(st.just("*"), values, steps, ranges)
 
 
@@ -353,7 +358,7 @@ def test_in_utc_a_cron_agrees_with_croniter(expression: str, start: int) -> None
 
 
 @given(st.text(max_size=60), st.text(max_size=20))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 def test_no_text_makes_reading_a_cron_fail_otherwise_than_by_its_own_error(expression: str, zone: str) -> None:
     for document in ({"cron": expression}, {"cron": "* * * * *", "timezone": zone}, {"every": expression}):
         with suppress(ScheduleError):

@@ -47,6 +47,8 @@ class Book:
         self.ending: dict[str, Job] = {}
         self.problems: dict[str, str] = {}
         self.targets: dict[str, dict[str, Job]] = {}
+        self.heard = 0
+        self.graves: dict[str, Job] = {}
         self._wakes: list[tuple[int, str, str]] = []
 
     def owns(self, name: str) -> bool:
@@ -81,7 +83,7 @@ class Book:
         """The job's state record must be written with this transaction."""
         self.decision.jobs[job.name] = None
 
-    def say(
+    def say(  # noqa: PLR0913  an event has this many parts, all but two optional
         self,
         kind: str,
         name: str,
@@ -126,10 +128,28 @@ class Book:
         return heapq.heappop(self._wakes)
 
     def forget(self, job: Job) -> None:
-        """Drop a job that has neither spec nor pause left; its state record becomes a tombstone."""
+        """Drop a job that has neither spec nor pause left; its state record becomes a tombstone.
+
+        One that fired after it was deleted (the shard read the record late) leaves its floor behind until control
+        has got there, or it would fire the same due times again if the next record creates it anew.
+        """
         if job.spec is None and job.operator is Operator.OPEN:
-            self.jobs.pop(job.name, None)
             self.owing.pop(job.name, None)
+            if job.floor > self.heard:
+                self.graves[job.name] = job
+            else:
+                self.jobs.pop(job.name, None)
+
+    def hear(self, timestamp: int) -> None:
+        """Control has got to this broker time: what only waited for that is forgotten."""
+        self.heard = max(self.heard, timestamp)
+        if not self.graves:
+            return
+        for job in [job for job in self.graves.values() if job.floor <= self.heard or job.spec is not None]:
+            del self.graves[job.name]
+            if job.spec is None:
+                self.forget(job)
+                self.dirty(job)
 
     def swap_hold(self, applied: AppliedHold, **changes: object) -> AppliedHold:
         """Record that a hold started or ended; its jobs are given the new value by the caller."""

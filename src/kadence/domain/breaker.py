@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from kadence.domain import settle
-from kadence.domain.duration import parse_time
+from kadence.domain.duration import format_time, parse_time
 from kadence.domain.job import FITNESS, Fitness, Signal, State, Streak, Trouble
 
 if TYPE_CHECKING:
@@ -22,16 +22,18 @@ FAILED: Final = "failed"
 def scheduled_due(outcome: Outcome) -> tuple[str, int] | None:
     """(run id, due time) of the run an outcome is about, or None where it is no scheduled run of that job.
 
-    Triggered and backfilled runs and probes carry a ``!`` and never count for the breaker.
+    Triggered and backfilled runs and probes carry a ``!`` and never count for the breaker. A due time that is not
+    written as kadence writes it names no run: it could be counted twice.
     """
     run = outcome.id.partition("#")[0]
     job, at, due = run.partition("@")
     if job != outcome.job or not at or "!" in due:
         return None
     try:
-        return run, parse_time(due)
+        instant = parse_time(due)
     except ValueError:
         return None
+    return (run, instant) if format_time(instant) == due else None
 
 
 def hear(book: Book, outcome: Outcome) -> None:
@@ -65,7 +67,7 @@ def _trip(book: Book, job: Job, streak: Streak, outcome: Outcome) -> None:
     _errored(book, job, outcome.timestamp, reason, "failures", expected)
 
 
-def _errored(book: Book, job: Job, at: int, reason: str, label: str, expected: Fitness) -> None:  # noqa: PLR0913
+def _errored(book: Book, job: Job, at: int, reason: str, label: str, expected: Fitness) -> None:
     assert job.fitness is expected  # noqa: S101  the table and the record agree
     job.refresh_blocked()
     before, after = book.restate(job, at, job.reason, job.by)

@@ -8,6 +8,7 @@ from kadence.domain import breaker, pausing, settle
 from kadence.domain.book import IDS_REMEMBERED
 from kadence.domain.decision import Fire, Refusal
 from kadence.domain.job import NO_OFFSET, Job, Owed, Rejection, Stage, State
+from kadence.domain.schedule import At
 from kadence.domain.stimulus import (
     Backfill,
     CancelCommand,
@@ -25,6 +26,7 @@ from kadence.domain.stimulus import (
 
 if TYPE_CHECKING:
     from kadence.domain.book import Book
+    from kadence.domain.holds import Hold
     from kadence.domain.spec import JobSpec
     from kadence.domain.stimulus import Change
 
@@ -42,6 +44,8 @@ def apply(book: Book, change: Change, *, silent: bool = False) -> None:
     """
     if change.kind == BARRIER:
         return
+    if not silent:  # at takeover records are given the time of the takeover, which control has not got to
+        book.hear(change.timestamp)
     try:
         _apply(book, change)
     except Refused as refused:
@@ -90,15 +94,7 @@ def _apply(book: Book, change: Change) -> None:
             _check_in_force(change, in_force)
             pausing.apply(book, job or Job(change.name), change, change.wish)
         case PutHold(hold):
-            applied = book.holds.get(change.name)
-            _check_in_force(change, NO_OFFSET if applied is None else applied.offset)
-            if hold.every is not None:
-                msg = "every: recurring windows are not carried out by this version of kadence; give start and end"
-                raise Refused(msg)
-            if applied is None and len(book.holds) >= pausing.MAX_HOLDS:
-                msg = f"there are {pausing.MAX_HOLDS} holds already; release one first"
-                raise Refused(msg)
-            pausing.hold(book, change, hold)
+            _put_hold(book, change, hold)
         case ReleaseHold():
             pausing.release(book, change)
         case Trigger(id_, payload):
@@ -107,11 +103,28 @@ def _apply(book: Book, change: Change) -> None:
             msg = f"{change.kind} is not carried out by this version of kadence"
             raise Refused(msg)
         case CancelCommand(id_):
-            if (job := book.jobs.get(change.name)) is not None and id_ in job.ids:
-                job.ids = tuple(known for known in job.ids if known != id_)
-                book.dirty(job)
+            _forget_id(book, change.name, id_)
         case Rejected():
             pass
+
+
+def _put_hold(book: Book, change: Change, hold: Hold) -> None:
+    applied = book.holds.get(change.name)
+    _check_in_force(change, NO_OFFSET if applied is None else applied.offset)
+    if hold.every is not None:
+        msg = "every: recurring windows are not carried out by this version of kadence; give start and end"
+        raise Refused(msg)
+    if applied is None and len(book.holds) >= pausing.MAX_HOLDS:
+        msg = f"there are {pausing.MAX_HOLDS} holds already; release one first"
+        raise Refused(msg)
+    pausing.hold(book, change, hold)
+
+
+def _forget_id(book: Book, name: str, id_: str) -> None:
+    job = book.jobs.get(name)
+    if job is not None and id_ in job.ids:
+        job.ids = tuple(known for known in job.ids if known != id_)
+        book.dirty(job)
 
 
 def _check_in_force(change: Change, offset: int) -> None:
@@ -142,25 +155,30 @@ def _create(book: Book, job: Job, change: Change, spec: JobSpec) -> None:
     """A job that was not there: its first due time is the first after the record's broker time."""
     job.resumed_at = change.timestamp
     job.since, job.finished = change.timestamp, False
-    job.floor = _first_floor(spec, change.timestamp)
+    job.floor = max(job.floor, _first_floor(spec, change.timestamp))
     job.spec, job.grace = spec, spec.catch_up.grace
-    if spec.paused and job.pause is None:
+    if spec.paused:
         pausing.created_paused(book, job, change)
     _, after = book.restate(job, change.timestamp, change.reason, change.by)
     book.say("job.created", job.name, after=after, reason=change.reason, by=change.by, offset=change.offset)
     book.transition(after, "created")
-    pausing.match_holds(book, job, change.timestamp)
+    pausing.match_holds(book, job)
     breaker.use_target(book, job, spec)
+    _report_past(book, job, spec)
     schedule(book, job, spec)
 
 
 def _edit(book: Book, job: Job, change: Change, known: JobSpec, spec: JobSpec) -> None:
     """A changed definition: the old spec decides what it owed up to the record's time, the new one goes on."""
-    retimed = known.timing != spec.timing
-    if retimed:
-        _close_old_timing(book, job, known, spec, change.timestamp)
+    retimed, retagged = known.timing != spec.timing, known.tags != spec.tags
+    if retagged:
+        pausing.leave_holds(book, job, spec.tags, change.timestamp)
     if known.target != spec.target:
         breaker.leave_target(book, job, known)
+    if retimed:
+        _close_old_timing(book, job, known, spec, change.timestamp)
+    elif retagged and book.holds:
+        settle.draw_line(book, job)
     book.timetable.remove(job, known.timing)
     book.ending.pop(job.name, None)
     job.spec, job.grace = spec, spec.catch_up.grace
@@ -168,8 +186,8 @@ def _edit(book: Book, job: Job, change: Change, known: JobSpec, spec: JobSpec) -
         job.finished = False
     if known.target != spec.target:
         breaker.use_target(book, job, spec)
-    if known.tags != spec.tags:
-        pausing.match_holds(book, job, change.timestamp)
+    if retagged:
+        pausing.match_holds(book, job)
     before, after = book.restate(job, change.timestamp, job.reason, change.by)
     book.say(
         "job.updated",
@@ -181,6 +199,7 @@ def _edit(book: Book, job: Job, change: Change, known: JobSpec, spec: JobSpec) -
         offset=change.offset,
     )
     if retimed:
+        _report_past(book, job, spec, known)
         schedule(book, job, spec)
     elif not job.finished:
         book.timetable.add(job, spec.timing, book.first_open())
@@ -199,22 +218,26 @@ def _close_old_timing(book: Book, job: Job, known: JobSpec, spec: JobSpec, times
     """
     timing = known.timing
     passed = book.settled(job, timing)
-    kept = settle.kept_edge(book, job, timing)
     settle.judge(book, job, timing, passed, timestamp)
-    if kept is not None:
-        settle.owe(book, job, Owed(timing, max(job.floor, kept), timestamp, Stage.BLOCKED))
-        passed = min(passed, max(kept, job.floor))
+    for low, high in settle.kept(job, timing, job.floor, timestamp):
+        settle.owe(book, job, Owed(timing, low, high, Stage.BLOCKED))
     first = max(_first_floor(spec, timestamp), job.floor)
-    decided = timing.latest_before(first + 1, max(passed, timestamp) + 1)
-    job.floor = max(first, decided or 0)
+    old = [(first, timestamp), *settle.free(job, timing, max(first, timestamp), passed)]
+    decided = [timing.latest_before(low + 1, high + 1) for low, high in old]
+    job.floor = max(first, *(due or 0 for due in decided))
+
+
+def _report_past(book: Book, job: Job, spec: JobSpec, known: JobSpec | None = None) -> None:
+    """A single ``at`` that was over before it was written is missed, unless the spec before had it, too."""
+    at = spec.timing.schedule
+    if isinstance(at, At) and not (known is not None and known.timing.count(at.instant, at.instant + 1, 1)):
+        settle.miss_before(book, job, spec.timing, job.floor)
 
 
 def schedule(book: Book, job: Job, spec: JobSpec) -> None:
     """Decide at once what the cursor has passed since the floor, then file the job in the timetable."""
     passed = book.settled(job, spec.timing)
     settle.judge(book, job, spec.timing, job.floor, passed)
-    if spec.once:
-        settle.miss_before(book, job, spec.timing, job.floor)
     if not book.timetable.add(job, spec.timing, book.first_open()):
         finish(book, job)
 
@@ -223,7 +246,7 @@ def finish(book: Book, job: Job) -> None:
     """No due time is left: once nothing is owed and nothing keeps the job either, it is finished."""
     if job.finished or job.spec is None:
         return
-    if job.owed or (job.blocked and job.kept_at(book.now)):
+    if job.owed or (job.blocked and job.kept_now(book.now)):
         book.ending[job.name] = job
         return
     job.finished = True
@@ -246,15 +269,18 @@ def delete(book: Book, job: Job, timestamp: int, change: Change | None = None) -
     if spec is None:
         return
     timing = spec.timing
-    kept = settle.kept_edge(book, job, timing)
-    undecided = book.settled(job, timing) if kept is None else max(job.floor, min(kept, book.settled(job, timing)))
+    passed = book.settled(job, timing)
     for owed in job.owed:
         settle.drop(book, job, "deleted", owed.timing, owed.low, owed.high)
-    settle.drop(book, job, "deleted", timing, undecided, timestamp)
+    for low, high in settle.kept(job, timing, job.floor, min(passed, timestamp)):
+        settle.drop(book, job, "deleted", timing, low, high)
+    settle.drop(book, job, "deleted", timing, passed, timestamp)
+    decided = [timing.latest_before(low + 1, high + 1) for low, high in settle.free(job, timing, timestamp, passed)]
+    job.floor = max((due for due in decided if due is not None), default=0)
+    before, job.lost = job.state, None
     breaker.leave_target(book, job, spec)
     book.timetable.remove(job, timing)
-    before = job.state
-    job.spec, job.spec_offset, job.rejection, job.streak, job.lost = None, NO_OFFSET, None, None, None
+    job.spec, job.spec_offset, job.rejection, job.streak = None, NO_OFFSET, None, None
     job.owed, job.holds, job.finished, job.ids = (), (), False, ()
     book.owing.pop(job.name, None)
     book.ending.pop(job.name, None)

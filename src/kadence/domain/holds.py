@@ -77,28 +77,47 @@ class Selector:
 
 
 def glob_expression(glob: str) -> str:
-    """A regular expression for a glob that knows ``*``, ``?`` and ``[...]`` only. Raises `InvalidError`."""
+    """A regular expression for a glob that knows ``*``, ``?`` and ``[...]`` only. Raises `InvalidError`.
+
+    What stands between two stars is matched at its first place and never tried again (an atomic group), as a later
+    place can do no better: no glob takes more than quadratic time.
+    """
     if not _GLOB.fullmatch(glob):
         msg = f"{glob[:64]!r} is no glob: characters of names, '*', '?' and '[...]'"
         raise InvalidError(msg)
-    found, rest = "", glob
+    parts, rest = [""], glob
     while rest:
         char, rest = rest[0], rest[1:]
-        if char == "[":
+        if char == "*":
+            parts.append("")
+        elif char == "[":
             inside, closed, rest = rest.partition("]")
             if not closed or not inside.strip("!^") or "[" in inside:
                 msg = f"{glob[:64]!r} is no glob: '[' needs a ']' with characters between"
                 raise InvalidError(msg)
-            negated = "^" if inside[0] in "!^" else ""
-            found += f"[{negated}{inside.removeprefix('!').removeprefix('^')}]"
+            parts[-1] += _one_of(inside, glob)
         else:
-            found += {"*": ".*", "?": "."}.get(char) or re.escape(char)
-    try:
-        re.compile(found)
-    except re.error:
-        msg = f"{glob[:64]!r} is no glob: a range in '[...]' runs backwards"
-        raise InvalidError(msg) from None
-    return found
+            parts[-1] += "." if char == "?" else re.escape(char)
+    first, *others = parts
+    if not others:
+        return first
+    return first + "".join(f"(?>.*?{part})" for part in others[:-1] if part) + ".*" + others[-1]
+
+
+def _one_of(inside: str, glob: str) -> str:
+    """The expression for ``[...]``: characters and ranges, all others where it begins with ``!`` or ``^``."""
+    negated = inside[0] in "!^"
+    members, found = inside[1:] if negated else inside, ""
+    while members:
+        first, members = members[0], members[1:]
+        found += re.escape(first)
+        if members[:1] == "-" and len(members) > 1:
+            last, members = members[1], members[2:]
+            if last < first:
+                msg = f"{glob[:64]!r} is no glob: a range in '[...]' runs backwards"
+                raise InvalidError(msg)
+            found += "-" + re.escape(last)
+    return f"[{'^' if negated else ''}{found}]"
 
 
 def _patterns(check: Callable[[str], object]) -> Callable[[object], tuple[str, ...]]:

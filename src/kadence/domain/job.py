@@ -112,10 +112,6 @@ class Pause:
     created: bool = False
     """It came with the job (``paused: true``), so that no record stands under the pause key."""
 
-    def covers(self, instant: int) -> bool:
-        """Whether the pause keeps a due time with this firing instant from firing."""
-        return self.active and self.since <= instant and (self.until is None or instant < self.until)
-
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
@@ -179,6 +175,11 @@ class AppliedHold:
     ended: bool = False
     by: str | None = None
     reason: str | None = None
+
+    @property
+    def opens(self) -> int:
+        """The firing instant from which it keeps its jobs from firing (ms)."""
+        return max(self.since, self.hold.start or 0)
 
     def covers(self, instant: int) -> bool:
         """Whether it keeps a due time with this firing instant from firing."""
@@ -262,11 +263,29 @@ class Job:
 
     def kept_at(self, instant: int) -> bool:
         """Whether anything keeps a due time with this firing instant from firing."""
+        return any(since <= instant and (end is None or instant < end) for since, end in self.windows())
+
+    def kept_now(self, now: int) -> bool:
+        """Whether anything keeps the job from firing at all, whatever is due.
+
+        What was applied keeps it at once, even where its record's broker time is still ahead of this clock: its
+        writer may have been told already that the job fires nothing any more.
+        """
         return (
-            (self.pause is not None and self.pause.covers(instant))
-            or any(hold.covers(instant) for hold in self.holds)
-            or any(trouble.since <= instant for trouble in self.troubles())
+            (self.pause is not None and self.pause.active and (self.pause.until is None or now < self.pause.until))
+            or any(not hold.ended and hold.hold.covers(now) for hold in self.holds)
+            or self.fitness is not Fitness.CLOSED
         )
+
+    def windows(self) -> Iterator[tuple[int, int | None]]:
+        """The firing instants [since, end) that each pause, hold and trouble keeps from firing; None: no end."""
+        if self.pause is not None and self.pause.active:
+            yield self.pause.since, self.pause.until
+        for hold in self.holds:
+            if not hold.ended:
+                yield hold.opens, hold.hold.end
+        for trouble in self.troubles():
+            yield trouble.since, None
 
     def refresh_blocked(self) -> None:
         """Recompute ``blocked`` after a pause, hold or trouble was set or cleared."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kadence.domain import settle
 from kadence.domain.holds import MAX_HOLDS
-from kadence.domain.job import FITNESS, OPERATOR, AppliedHold, Fitness, Operator, Pause, Signal, State
+from kadence.domain.job import FITNESS, OPERATOR, AppliedHold, Operator, Pause, Signal, State
 from kadence.domain.stimulus import LiftPause, PauseJob, ResumeJob
 
 if TYPE_CHECKING:
@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from kadence.domain.spec import Policy
     from kadence.domain.stimulus import Change
 
-__all__ = ["MAX_HOLDS", "apply", "created_paused", "hold", "match_holds", "release", "wake_hold", "wake_pause"]
+__all__ = [
+    "MAX_HOLDS",
+    "apply",
+    "created_paused",
+    "hold",
+    "leave_holds",
+    "match_holds",
+    "release",
+    "wake_hold",
+    "wake_pause",
+]
 
 
 def apply(book: Book, job: Job, change: Change, wish: PauseJob | ResumeJob | LiftPause) -> None:
@@ -29,6 +39,8 @@ def apply(book: Book, job: Job, change: Change, wish: PauseJob | ResumeJob | Lif
             _pause(book, job, change, until)
         case ResumeJob(catch_up):
             _resume(book, job, change, catch_up)
+        case LiftPause() if job.pause is not None and not job.pause.active:
+            _clear(book, job)
         case LiftPause():
             _unpause(book, job, Signal.LIFT, change.timestamp, None, None, change)
 
@@ -69,8 +81,14 @@ def _pause(book: Book, job: Job, change: Change, until: int | None) -> None:
 
 
 def created_paused(book: Book, job: Job, change: Change) -> None:
-    """``paused: true`` in a spec counts as a pause written at that record."""
-    since = book.kept_from(change.timestamp)
+    """``paused: true`` in a spec counts as a pause written at that record.
+
+    One that stands already and would end by itself does not any more.
+    """
+    known = job.pause
+    if known is not None and known.active and known.until is None:
+        return
+    since = known.since if known is not None and known.active else book.kept_from(change.timestamp)
     job.pause = Pause(
         change.offset, active=True, since=since, at=change.timestamp, by=change.by, reason=change.reason, created=True
     )
@@ -84,8 +102,7 @@ def _resume(book: Book, job: Job, change: Change, catch_up: Policy | None) -> No
     fitness = FITNESS[job.fitness, Signal.RESUME]
     job.streak = None
     book.dirty(job)
-    paused_since = job.pause.since if job.operator is Operator.PAUSED and job.pause is not None else None
-    if tripped is not None and paused_since is None:
+    if tripped is not None and job.operator is Operator.OPEN:
         before, after = book.restate(job, change.timestamp, None, change.by)
         _say_resumed(book, job, before, after, change)
         book.transition(after, "resume")
@@ -94,6 +111,8 @@ def _resume(book: Book, job: Job, change: Change, catch_up: Policy | None) -> No
     _unpause(book, job, Signal.RESUME, change.timestamp, catch_up, earlier, change)
     if job.pause is not None:
         job.pause = replace(job.pause, offset=change.offset)
+    elif job.spec is not None:
+        job.pause = Pause(change.offset, active=False, at=change.timestamp, by=change.by, reason=change.reason)
     assert fitness is job.fitness or job.spec is None  # noqa: S101  the table and the record agree
 
 
@@ -102,7 +121,7 @@ def _say_resumed(book: Book, job: Job, before: State, after: State, change: Chan
     book.say("job.resumed", job.name, before=before, after=after, reason=who[0], by=who[1], offset=who[2])
 
 
-def _unpause(  # noqa: PLR0913  what lifts a pause has this many parts
+def _unpause(
     book: Book, job: Job, signal: Signal, at: int, policy: Policy | None, earlier: int | None, change: Change | None
 ) -> None:
     """Take an active pause off the job and decide what it kept; nothing where there is none."""
@@ -132,22 +151,33 @@ def wake_pause(book: Book, name: str, instant: int) -> None:
 
 
 def withdraw(book: Book, job: Job, at: int) -> None:
-    """The control topic has no pause for this job any more: act on the absence."""
-    _unpause(book, job, Signal.LIFT, at, None, None, None)
+    """The control topic has no record under this job's pause key any more: act on the absence."""
+    if job.pause is not None and not job.pause.active:
+        _clear(book, job)
+    elif job.pause is not None:
+        until = job.pause.until
+        _unpause(book, job, Signal.LIFT, at if until is None else min(at, until), None, None, None)
+
+
+def _clear(book: Book, job: Job) -> None:
+    """A resume, or a pause that ended, is not in force under its key any more."""
+    job.pause = None
+    book.dirty(job)
+    book.forget(job)
 
 
 def hold(book: Book, change: Change, wanted: Hold) -> None:
     """Put a hold in force, or a new version of it; jobs it no longer selects are given back."""
     known = _standing(book, change)
-    if known is not None and known.covers(book.now) and not (_is_over(book, wanted, change) or wanted.covers(book.now)):
-        _end(book, known, change.timestamp, None, change)  # its new window is not open: given back for now
-        known = None
     in_force = known is not None and known.covers(book.now)
+    if known is not None and in_force and _begins_anew(book, known, wanted, change):
+        _end(book, known, change.timestamp, wanted.catch_up, change)
+        known, in_force = None, False
     applied = AppliedHold(
         name=change.name,
         hold=wanted,
         offset=change.offset,
-        since=_since(known) if known is not None and in_force else book.kept_from(change.timestamp),
+        since=known.opens if known is not None and in_force else book.kept_from(change.timestamp),
         at=change.timestamp,
         by=change.by,
         reason=change.reason,
@@ -166,9 +196,11 @@ def hold(book: Book, change: Change, wanted: Hold) -> None:
         book.wake_at(wanted.start, "hold-start", change.name)
 
 
-def _since(applied: AppliedHold) -> int:
-    """The firing instant from which a hold keeps its jobs from firing."""
-    return max(applied.since, applied.hold.start or 0)
+def _begins_anew(book: Book, known: AppliedHold, wanted: Hold, change: Change) -> bool:
+    """Whether the new window leaves out part of what the old one kept, so that the old hold is given back first."""
+    if (wanted.start or 0) > known.opens:
+        return True
+    return not (_is_over(book, wanted, change) or wanted.covers(book.now))
 
 
 def _is_over(book: Book, wanted: Hold, change: Change) -> bool:
@@ -195,6 +227,8 @@ def _rematch(book: Book, applied: AppliedHold, known: AppliedHold | None, at: in
         had = known is not None and known in job.holds
         if book.matching(applied.hold, job):
             matched += 1
+            if not had:
+                settle.draw_line(book, job, applied.opens, at)
             if job.holds not in swapped:
                 others = tuple(other for other in job.holds if other is not known)
                 swapped[job.holds] = (*others, applied)
@@ -202,7 +236,7 @@ def _rematch(book: Book, applied: AppliedHold, known: AppliedHold | None, at: in
             job.blocked = True
         elif known is not None and had:
             job.holds = tuple(other for other in job.holds if other is not known)
-            settle.lift(book, job, _since(known), at, None, "held")
+            settle.lift(book, job, known.opens, at, None, "held")
     return matched
 
 
@@ -211,7 +245,12 @@ def _start(book: Book, applied: AppliedHold, matched: int) -> None:
     started = book.swap_hold(applied, started=True)
     _replace(book, applied, started)
     book.say(
-        "hold.applied", applied.name, reason=applied.reason, by=applied.by, offset=applied.offset, detail={"matched": matched}
+        "hold.applied",
+        applied.name,
+        reason=applied.reason,
+        by=applied.by,
+        offset=applied.offset,
+        detail={"matched": matched},
     )
     book.transition(State.PAUSED, "hold", matched)
 
@@ -229,17 +268,14 @@ def _replace(book: Book, known: AppliedHold, new: AppliedHold) -> int:
     return count
 
 
-def _end(
-    book: Book, applied: AppliedHold, at: int, policy: Policy | None, change: Change | None = None
-) -> None:
+def _end(book: Book, applied: AppliedHold, at: int, policy: Policy | None, change: Change | None = None) -> None:
     """The hold is over at ``at``: give each of its jobs back exactly as it was, and decide what it kept."""
-    since = _since(applied)
     matched = 0
     for job in list(book.jobs.values()):
         if applied in job.holds:
             matched += 1
             job.holds = tuple(other for other in job.holds if other is not applied)
-            settle.lift(book, job, since, at, policy, "held")
+            settle.lift(book, job, applied.opens, at, policy, "held")
     who = (None, None, None) if change is None else (change.reason, change.by, change.offset)
     book.say("hold.released", applied.name, reason=who[0], by=who[1], offset=who[2], detail={"matched": matched})
     if applied.started:
@@ -274,13 +310,17 @@ def wake_hold(book: Book, name: str, instant: int) -> None:
         _start(book, applied, sum(applied in job.holds for job in book.jobs.values()))
 
 
-def match_holds(book: Book, job: Job, at: int) -> None:
-    """Work out anew which holds a job is under, after it was created or its tags changed."""
-    known = job.holds
+def match_holds(book: Book, job: Job) -> None:
+    """Work out which holds a job is under, after it was created or its tags changed."""
     job.holds = tuple(
         applied for applied in book.holds.values() if not applied.ended and book.matching(applied.hold, job)
     )
-    for applied in known:
-        if applied not in job.holds:
-            settle.lift(book, job, _since(applied), at, None, "held")
     job.refresh_blocked()
+
+
+def leave_holds(book: Book, job: Job, tags: tuple[str, ...], at: int) -> None:
+    """The job is about to carry other tags: holds that do not select it with those are lifted from it."""
+    for applied in job.holds:
+        if not applied.hold.match.matches(job.name, tags):
+            job.holds = tuple(other for other in job.holds if other is not applied)
+            settle.lift(book, job, applied.opens, at, None, "held")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kadence.domain import changes, pausing
-from kadence.domain.job import NO_OFFSET
+from kadence.domain.job import NO_OFFSET, Operator
 from kadence.domain.stimulus import DeleteJob, PutJob, Rejected
 
 if TYPE_CHECKING:
@@ -58,14 +58,14 @@ def _spec_of(job: Job, memory: Memory, wanted: Mapping[tuple[str, str], Change])
     return memory.specs.get(job.name)
 
 
-def _restore_job(
-    book: Book, job: Job, spec: JobSpec | None, wanted: Mapping[tuple[str, str], Change]
-) -> None:
+def _restore_job(book: Book, job: Job, spec: JobSpec | None, wanted: Mapping[tuple[str, str], Change]) -> None:
     """Give a remembered job its spec and place; one whose definition is gone is deleted once all is restored."""
     if spec is None:
         if job.spec_offset != NO_OFFSET and ("job", job.name) in wanted:
             job.floor = max(job.floor, book.cursor.through)
         job.refresh_blocked()
+        if job.operator is Operator.OPEN:
+            book.graves[job.name] = job
         return
     job.spec, job.grace = spec, spec.catch_up.grace
     job.holds = tuple(hold for hold in book.holds.values() if not hold.ended and book.matching(hold.hold, job))
@@ -87,14 +87,17 @@ def _withdraw_absent(book: Book, wanted: Mapping[tuple[str, str], Change]) -> No
         if job.spec is not None and (definition is None or isinstance(definition.wish, DeleteJob)):
             changes.delete(book, job, book.now)
         elif job.spec is None and job.spec_offset != NO_OFFSET and definition is None:
-            job.spec_offset = NO_OFFSET
+            job.spec_offset, job.floor = NO_OFFSET, 0
             book.dirty(job)
             book.forget(job)
-        if job.pause is not None and job.pause.active and not job.pause.created and ("pause", job.name) not in wanted:
+            book.say("job.deleted", job.name, before=job.state, reason="its control record is gone")
+            book.transition("deleted", "deleted")
+        if job.pause is not None and not job.pause.created and ("pause", job.name) not in wanted:
             pausing.withdraw(book, job, book.now)
     for applied in list(book.holds.values()):
         if ("hold", applied.name) not in wanted:
-            pausing.remove_hold(book, applied, book.now)
+            end = applied.hold.end
+            pausing.remove_hold(book, applied, book.now if end is None else min(book.now, end))
 
 
 def _restore_wakes(book: Book) -> None:

@@ -5,6 +5,7 @@ A due time with firing instant i, judged at ``now``, is
 - *missed*, and left to the job's catch-up policy, when it is older;
 - *kept*, when a pause, hold or trouble covers i: whoever lifts it decides (`lift`);
 - *waiting*, when nothing covers i but something keeps the job now.
+What several keep is decided by the last of them, so that releasing a hold gives a paused job back exactly as it was.
 All ranges of due times here are (low, high], as the settled part of a job's life ends with a due time.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from kadence.domain.duration import format_time
@@ -30,13 +32,16 @@ _SHARE: Final = 100
 
 def judge(book: Book, job: Job, timing: Timing, low: int, high: int) -> None:
     """Decide the due times of a job in (low, high], whose firing instants have all passed."""
-    spec = job.spec
-    if spec is None or low >= high:
-        return
-    if job.blocked and job.kept_at(book.now):
-        edge = min(high, _kept_since(book, job) - timing.delay - 1)
-        owe(book, job, Owed(timing, low, edge, Stage.WAITING))
-        return
+    waits = job.blocked and job.kept_now(book.now)
+    for start, end in free(job, timing, low, high):
+        if waits:
+            owe(book, job, Owed(timing, start, end, Stage.WAITING))
+        else:
+            _decide(book, job, timing, start, end)
+
+
+def _decide(book: Book, job: Job, timing: Timing, low: int, high: int) -> None:
+    """Fire what is late in (low, high], and leave what is missed to the policy: nothing keeps the job."""
     late_from = book.now - job.grace - timing.delay
     miss(book, job, timing, low, min(high, late_from - 1))
     due = timing.next_after(max(low, late_from - 1))
@@ -45,21 +50,49 @@ def judge(book: Book, job: Job, timing: Timing, low: int, high: int) -> None:
         due = timing.next_after(due)
 
 
-def _kept_since(book: Book, job: Job) -> int:
-    """Since which firing instant the job has been kept from firing, given that it is now."""
-    now = book.now
-    found = [trouble.since for trouble in job.troubles() if trouble.since <= now]
-    if job.pause is not None and job.pause.covers(now):
-        found.append(job.pause.since)
-    found += [max(hold.since, hold.hold.start or 0) for hold in job.holds if hold.covers(now)]
-    return min(found)
+def kept(job: Job, timing: Timing, low: int, high: int) -> list[tuple[int, int]]:
+    """The parts of (low, high] whose due times are kept from firing."""
+    return [(start, end) for start, end, covered in _spans(job, timing, low, high) if covered]
 
 
-def kept_edge(book: Book, job: Job, timing: Timing) -> int | None:
-    """The last due time before those that are kept from firing now, or None where nothing keeps the job."""
-    if not (job.blocked and job.kept_at(book.now)):
-        return None
-    return _kept_since(book, job) - timing.delay - 1
+def free(job: Job, timing: Timing, low: int, high: int) -> list[tuple[int, int]]:
+    """The parts of (low, high] whose due times nothing keeps from firing."""
+    return [(start, end) for start, end, covered in _spans(job, timing, low, high) if not covered]
+
+
+def _spans(job: Job, timing: Timing, low: int, high: int) -> list[tuple[int, int, bool]]:
+    """(low, high] cut wherever the job begins or ceases to be kept from firing, and whether it is."""
+    if low >= high:
+        return []
+    if not job.blocked:
+        return [(low, high, False)]
+    edges = {edge - timing.delay - 1 for window in job.windows() for edge in window if edge is not None}
+    cuts = [low, *sorted(edge for edge in edges if low < edge < high), high]
+    found: list[tuple[int, int, bool]] = []
+    for start, end in pairwise(cuts):
+        covered = job.kept_at(end + timing.delay)
+        begin = found.pop()[0] if found and found[-1][2] is covered else start
+        found.append((begin, end, covered))
+    return found
+
+
+def draw_line(book: Book, job: Job, opens: int = 0, at: int = 0) -> None:
+    """Set down what is decided by now, and what is kept: a hold that opened at ``opens`` comes over the job at ``at``.
+
+    Without it the hold would claim, and on its release drop or run again, due times from before it was over this job.
+    """
+    if job.spec is None:
+        return
+    timing = job.spec.timing
+    passed = book.settled(job, timing)
+    line = max(passed, at - timing.delay - 1)
+    if line > max(job.floor, opens - timing.delay - 1):
+        for low, high in kept(job, timing, job.floor, line):
+            owe(book, job, Owed(timing, low, high, Stage.BLOCKED))
+        for low, high in free(job, timing, passed, line):
+            owe(book, job, Owed(timing, low, high, Stage.WAITING))
+        job.floor = line
+        book.dirty(job)
 
 
 def miss_before(book: Book, job: Job, timing: Timing, floor: int) -> None:
@@ -141,36 +174,60 @@ def lift(book: Book, job: Job, since: int, at: int, policy: Policy | None, reaso
 
     Called after the pause, hold or trouble was taken off the job. ``policy`` None: the job's ``after_pause``.
     What came due before ``since`` and was never decided waits, or is judged now if nothing else keeps the job;
-    so is what the cursor has passed since ``at``.
+    so is what the cursor has passed since ``at``. What something else keeps as well stays kept.
     """
     job.refresh_blocked()
     spec = job.spec
     if spec is None:
         return
-    timing, policy = spec.timing, policy or spec.catch_up.after_pause
+    timing = spec.timing
     passed = book.settled(job, timing)
-    if since < at:
-        opening, closing = since - timing.delay - 1, at - timing.delay - 1
-        owe(book, job, Owed(timing, passed, opening, Stage.WAITING))
-        kept = [(owed.timing, owed.low, owed.high) for owed in job.owed if owed.stage is Stage.BLOCKED]
-        job.owed = tuple(owed for owed in job.owed if owed.stage is not Stage.BLOCKED)
-        kept.append((timing, max(job.floor, opening), closing))
-        _resolve(book, job, kept, policy, reason)
-        if closing > passed or (job.blocked and closing > job.floor):
-            book.dirty(job)
-        job.floor = max(job.floor, closing)
+    opening, closing = since - timing.delay - 1, at - timing.delay - 1
+    if opening < closing:
+        given = _give_back(book, job, passed, opening, closing)
+        _resolve(book, job, given, policy or spec.catch_up.after_pause, reason)
     _judge_waiting(book, job)
-    if since < at:
-        judge(book, job, timing, job.floor, passed)
+    judge(book, job, timing, max(job.floor, opening), passed)
     if not job.owed:
         book.owing.pop(job.name, None)
 
 
-def _resolve(book: Book, job: Job, kept: list[tuple[Timing, int, int]], policy: Policy, reason: str) -> None:
-    """Drop or run the kept ranges, which are in order of time, as ``policy`` says."""
+def _give_back(book: Book, job: Job, passed: int, opening: int, closing: int) -> list[tuple[Timing, int, int]]:
+    """Settle the due times up to ``closing``; returns what was kept since ``opening`` and now is not any more."""
+    if job.spec is None:
+        return []
+    timing = job.spec.timing
+    spans = [*_spans(job, timing, job.floor, opening), *_spans(job, timing, max(job.floor, opening), closing)]
+    while spans and spans[-1][2]:  # whatever else keeps these has the rest of the say
+        closing = spans.pop()[0]
+    given: list[tuple[Timing, int, int]] = []
+    blocked = [owed for owed in job.owed if owed.stage is Stage.BLOCKED]
+    if blocked:
+        job.owed = tuple(owed for owed in job.owed if owed.stage is not Stage.BLOCKED)
+        book.dirty(job)
+    for owed in blocked:
+        given += [(owed.timing, low, high) for low, high in free(job, owed.timing, owed.low, owed.high)]
+        for low, high in kept(job, owed.timing, owed.low, owed.high):
+            owe(book, job, replace(owed, low=low, high=high))
+    for low, high, covered in spans:
+        if covered:
+            owe(book, job, Owed(timing, low, high, Stage.BLOCKED))
+        elif high <= opening:
+            owe(book, job, Owed(timing, max(low, passed), high, Stage.WAITING))
+        else:
+            given.append((timing, low, high))
+    if closing > max(passed, job.floor):
+        book.dirty(job)
+    job.floor = max(job.floor, closing)
+    return given
+
+
+def _resolve(book: Book, job: Job, given: list[tuple[Timing, int, int]], policy: Policy, reason: str) -> None:
+    """Drop or run ranges that were kept, which are in order of time, as ``policy`` says."""
     window = job.spec.catch_up.window if job.spec is not None else None
-    for index, (timing, low, high) in enumerate(kept):
-        later = policy == "latest" and any(t.latest_before(lo + 1, hi + 1) is not None for t, lo, hi in kept[index + 1 :])
+    for index, (timing, low, high) in enumerate(given):
+        rest = given[index + 1 :]
+        later = policy == "latest" and any(t.latest_before(lo + 1, hi + 1) is not None for t, lo, hi in rest)
         edge = low
         if policy == "skip" or later:
             edge = high
@@ -186,12 +243,12 @@ def _resolve(book: Book, job: Job, kept: list[tuple[Timing, int, int]], policy: 
 def _judge_waiting(book: Book, job: Job) -> None:
     """Where nothing keeps the job any more, judge what waited for that."""
     waiting = [owed for owed in job.owed if owed.stage is Stage.WAITING]
-    if not waiting or (job.blocked and job.kept_at(book.now)):
+    if not waiting or (job.blocked and job.kept_now(book.now)):
         return
     job.owed = tuple(owed for owed in job.owed if owed.stage is not Stage.WAITING)
     book.dirty(job)
     for owed in waiting:
-        judge(book, job, owed.timing, owed.low, owed.high)
+        _decide(book, job, owed.timing, owed.low, owed.high)
 
 
 def run_owed(book: Book, limit: int) -> int:
@@ -208,7 +265,7 @@ def run_owed(book: Book, limit: int) -> int:
 
 
 def _run_owed_of(book: Book, job: Job, limit: int) -> int:
-    if job.blocked and job.kept_at(book.now):
+    if job.blocked and job.kept_now(book.now):
         return 0
     done = 0
     while done < limit and job.owed and job.owed[0].stage is Stage.RUNNING:
@@ -216,10 +273,13 @@ def _run_owed_of(book: Book, job: Job, limit: int) -> int:
         due = owed.timing.next_after(owed.low)
         if due is None or due > owed.high:
             job.owed = job.owed[1:]
+            book.dirty(job)
             continue
         book.fire(job, due, "catch_up")
         done += 1
-        job.owed = (replace(owed, low=due), *job.owed[1:]) if due < owed.high else job.owed[1:]
+        following = owed.timing.next_after(due)
+        left = following is not None and following <= owed.high
+        job.owed = (replace(owed, low=due), *job.owed[1:]) if left else job.owed[1:]
     if done:
         book.dirty(job)
     return done
@@ -228,6 +288,6 @@ def _run_owed_of(book: Book, job: Job, limit: int) -> int:
 def can_run_owed(book: Book) -> bool:
     """Whether a tick would run something that is owed."""
     return any(
-        job.owed and job.owed[0].stage is Stage.RUNNING and not (job.blocked and job.kept_at(book.now))
+        job.owed and job.owed[0].stage is Stage.RUNNING and not (job.blocked and job.kept_now(book.now))
         for job in book.owing.values()
     )

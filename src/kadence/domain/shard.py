@@ -123,7 +123,7 @@ class Shard:
         book, cursor = self.book, self.book.cursor
         if self._burst_version != book.timetable.version or self._burst_instant != instant:
             self._open_burst(instant)
-        burst, fires, wake, now = self._burst, book.decision.fires, book.next_wake(), book.now
+        burst, fires, now = self._burst, book.decision.fires, book.now
         position, stop, scheduled = self._position, len(fires) + limit, 0
         while position < len(burst) and len(fires) < stop:
             job, due = burst[position]
@@ -131,7 +131,7 @@ class Shard:
             if job.blocked and self._kept(job, due, instant):
                 continue
             if instant < now - job.grace:
-                self._miss(job, due, now - job.grace if wake is None else min(now - job.grace, wake))
+                self._miss(job, due, instant)
             elif due > job.floor:
                 fires.append(Fire(job.name, job.spec, due, "schedule"))  # type: ignore[arg-type]  # only jobs with a spec are due
                 scheduled += 1
@@ -142,7 +142,7 @@ class Shard:
             cursor.through, cursor.after = instant, burst[position - 1][0].name
             return False
         cursor.through, cursor.after = instant, None
-        for job in book.timetable.advance(instant, self._burst_now, wake):
+        for job in book.timetable.advance(instant, self._burst_now):
             changes.finish(book, job)
         self._burst_version = -1
         return True
@@ -160,19 +160,22 @@ class Shard:
         """Whether a blocked job's due time is not to be decided here: settled, kept, or waiting."""
         if due <= job.floor or job.kept_at(instant):
             return True
-        if not job.kept_at(self.book.now):
+        if not job.kept_now(self.book.now):
             return False
         if job.spec is not None:
             settle.owe(self.book, job, Owed(job.spec.timing, due - 1, due, Stage.WAITING))
         return True
 
-    def _miss(self, job: Job, due: int, horizon: int) -> None:
-        """Settle all the missed due times of a job at once: those whose firing instant is before ``horizon``."""
+    def _miss(self, job: Job, due: int, instant: int) -> None:
+        """Settle all the missed due times of a job at once: up to its grace ago, or to where it begins to be kept."""
         if job.spec is None:
             return
         timing = job.spec.timing
+        edges = (edge for window in job.windows() for edge in window if edge is not None and edge > instant)
+        horizon = min([self.book.now - job.grace, *edges]) if job.blocked else self.book.now - job.grace
         low, high = max(job.floor, due - 1), horizon - timing.delay - 1
         if low < high:
             settle.miss(self.book, job, timing, low, high)
-            job.floor = high
+            # The last due time, not the horizon: what an edit puts between the two is not settled by this.
+            job.floor = max(job.floor, timing.latest_before(due, high + 1) or due)
             self.book.dirty(job)

@@ -105,6 +105,14 @@ class Timing:
         low, high = self._within(low, high)
         return self.schedule.latest_before(low, high) if low < high else None
 
+    def document(self) -> dict[str, object]:
+        """The contract's JSON, without the delay: that is a job's share of its jitter."""
+        found: dict[str, object] = {"schedule": self.schedule.document()}
+        for name, instant in (("start", self.start), ("end", self.end)):
+            if instant is not None:
+                found[name] = format_time(instant)
+        return found
+
     def _within(self, low: int, high: int) -> tuple[int, int]:
         low = low if self.start is None else max(low, self.start)
         return low, high if self.end is None else min(high, self.end)
@@ -152,12 +160,7 @@ class JobSpec:
 
     def document(self) -> dict[str, object]:
         """The spec as the contract's JSON object, fields at their defaults left out."""
-        timing = self.timing
-        found: dict[str, object] = {"schedule": timing.schedule.document()}
-        if timing.start is not None:
-            found["start"] = format_time(timing.start)
-        if timing.end is not None:
-            found["end"] = format_time(timing.end)
+        found = self.timing.document()
         for name in ("jitter", "timeout", "expires_after"):
             length = getattr(self, name)
             if length:
@@ -309,7 +312,7 @@ def parse_spec(name: str, document: object, namespace: str) -> JobSpec:
     job_name(name)
     values = read_fields(document, _READERS, "a job")
     if "schedule" not in values:
-        msg = "schedule is missing; a job needs one, such as {\"cron\": \"0 9 * * MON-FRI\"} or {\"every\": \"30s\"}"
+        msg = 'schedule is missing; a job needs one, such as {"cron": "0 9 * * MON-FRI"} or {"every": "30s"}'
         raise InvalidError(msg)
     try:
         schedule = parse_schedule(values.pop("schedule"), name)

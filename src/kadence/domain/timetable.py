@@ -16,7 +16,7 @@ _by_name = attrgetter("name")
 class Group:
     """The jobs that share a timing, and the due time they await. ``instant`` is due + delay, both ms."""
 
-    __slots__ = ("due", "grace", "instant", "members", "ordered", "timing")
+    __slots__ = ("due", "grace", "instant", "members", "ordered", "passed", "timing")
 
     def __init__(self, timing: Timing, due: int) -> None:
         """A group without members that awaits ``due``."""
@@ -26,6 +26,8 @@ class Group:
         self.members: dict[str, Job] = {}
         self.ordered: list[Job] | None = None
         self.grace = 0
+        self.passed = 0
+        """Up to here the members had settled their missed due times when the group passed over them."""
 
     def in_order(self) -> list[Job]:
         """The members, bytewise by name (names are ASCII, so code points are bytes). Not to be changed."""
@@ -64,6 +66,8 @@ class Timetable:
                 return False
             group = self._groups[timing] = Group(timing, due)
             self._await(group)
+        elif group.passed > (open_from := max(job.floor, not_before - timing.delay - 1)):
+            self._call_back(group, open_from)
         group.members[job.name] = job
         group.ordered = None
         group.grace = max(group.grace, job.grace)
@@ -79,10 +83,7 @@ class Timetable:
         self.version += 1
         if not group.members:
             del self._groups[timing]
-            peers = self._at[group.instant]
-            peers.remove(group)
-            if not peers:
-                del self._at[group.instant]
+            self._leave(group)
 
     def next_instant(self) -> int | None:
         """The earliest firing instant that any group awaits, or None."""
@@ -102,18 +103,18 @@ class Timetable:
         joined.sort(key=lambda pair: pair[0].name)
         return joined
 
-    def advance(self, instant: int, now: int, wake: int | None) -> list[Job]:
+    def advance(self, instant: int, now: int) -> list[Job]:
         """Move every group that awaits ``instant`` on; returns the jobs of those that have no due time left.
 
-        Where every member has settled its missed due times (those with a firing instant more than its grace before
-        ``now`` and before ``wake``) a group passes over them in one step, so that a long outage costs no walk.
+        Where every member has settled what it missed (its floor is ahead) a group passes over that in one step, so
+        that a long outage costs no walk.
         """
         ended: list[Job] = []
         for group in self._at.pop(instant, []):
             last = group.due
-            settled = now - group.grace if wake is None else min(now - group.grace, wake)
-            if instant < settled and not any(job.blocked for job in group.members.values()):
-                last = max(last, settled - group.timing.delay - 1)
+            if instant < now - group.grace:
+                group.passed = max(group.passed, min(job.floor for job in group.members.values()))
+                last = max(last, group.passed)
             due = group.timing.next_after(last)
             if due is None:
                 del self._groups[group.timing]
@@ -123,6 +124,21 @@ class Timetable:
                 group.due, group.instant = due, due + group.timing.delay
                 self._await(group)
         return ended
+
+    def _call_back(self, group: Group, open_from: int) -> None:
+        """A job joins that has due times to decide which the group has passed over: await those first."""
+        due = group.timing.next_after(open_from)
+        if due is not None and due < group.due:
+            self._leave(group)
+            group.due, group.instant, group.passed = due, due + group.timing.delay, open_from
+            self._await(group)
+
+    def _leave(self, group: Group) -> None:
+        """Take a group from under the instant it awaits."""
+        peers = self._at[group.instant]
+        peers.remove(group)
+        if not peers:
+            del self._at[group.instant]
 
     def _await(self, group: Group) -> None:
         """File a group under its instant; the heap holds each instant once."""

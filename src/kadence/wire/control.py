@@ -134,7 +134,8 @@ def _pause(_name: str, _id: str, body: dict[str, object], _namespace: str) -> Wi
     if "paused" not in found:
         msg = "paused is missing: true pauses, false resumes"
         raise InvalidError(msg)
-    wrong = next((field for field in (("catch_up", "spread") if found["paused"] else ("until",)) if field in found), None)
+    others = ("catch_up", "spread") if found["paused"] else ("until",)
+    wrong = next((field for field in others if field in found), None)
     if wrong is not None:
         msg = f"{wrong}: does not go with paused: {str(found['paused']).lower()}"
         raise InvalidError(msg)
@@ -143,9 +144,7 @@ def _pause(_name: str, _id: str, body: dict[str, object], _namespace: str) -> Wi
 
 
 def _every(value: object) -> str:
-    found = read_fields(
-        value, {"cron": read.text, "timezone": read.text, "duration": read.positive_duration}, "every"
-    )
+    found = read_fields(value, {"cron": read.text, "timezone": read.text, "duration": read.positive_duration}, "every")
     if not {"cron", "duration"} <= found.keys():
         msg = "takes cron, timezone and duration"
         raise InvalidError(msg)

@@ -1,4 +1,7 @@
-"""Execution records: CloudEvents 1.0 over Kafka, binary mode. What does not change per fire is built once per target."""
+"""Execution records: CloudEvents 1.0 over Kafka, binary mode.
+
+What does not change per fire is built once per target.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from kadence.domain.duration import format_time
-from kadence.domain.spec import Target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kadence.domain.decision import Fire
+    from kadence.domain.spec import Target
 
 TYPE: Final = "kadence.execution.v1"
 ANY_PARTITION: Final = -1

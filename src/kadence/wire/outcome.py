@@ -51,10 +51,7 @@ def decode(key: bytes | None, value: bytes | None, offset: int, timestamp: int) 
     name = (key or b"").decode("utf-8", "replace")
     try:
         job_name(name)
-        found = read_fields(strict.loads(value or b"null"), _READERS, "an outcome")
-        if not {"id", "status"} <= found.keys():
-            msg = "id and status are both needed"
-            raise InvalidError(msg)
+        found = _read(value or b"null")
     except InvalidError as error:
         return BadOutcome(offset, timestamp, name[:200], Rejected(str(error), (value or b"")[:_EXCERPT]))
     return Outcome(
@@ -67,9 +64,15 @@ def decode(key: bytes | None, value: bytes | None, offset: int, timestamp: int) 
     )
 
 
-def encode(
-    id_: str, status: str, *, error: Mapping[str, str] | None = None, finished_at: int | None = None
-) -> bytes:
+def _read(value: bytes) -> dict[str, object]:
+    found = read_fields(strict.loads(value), _READERS, "an outcome")
+    if not {"id", "status"} <= found.keys():
+        msg = "id and status are both needed"
+        raise InvalidError(msg)
+    return found
+
+
+def encode(id_: str, status: str, *, error: Mapping[str, str] | None = None, finished_at: int | None = None) -> bytes:
     """The value of an outcome record."""
     body: dict[str, object] = {"id": id_, "status": status}
     if finished_at is not None:

@@ -7,12 +7,11 @@ record that cannot be read is a bug or a newer version's, and the caller is told
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from kadence.domain.book import Cursor
-from kadence.domain.duration import format_time, parse_time
+from kadence.domain.duration import FIRST_INSTANT, format_time, parse_time
 from kadence.domain.fields import InvalidError
-from kadence.domain.holds import Hold
 from kadence.domain.job import (
     AppliedHold,
     Job,
@@ -29,6 +28,9 @@ from kadence.domain.spec import JobSpec, Timing, compact_json, parse_spec
 from kadence.domain.stimulus import PutHold, Rejected
 from kadence.wire import control, strict
 
+if TYPE_CHECKING:
+    from kadence.domain.holds import Hold
+
 Document = dict[str, object]
 CURSOR: Final = b"cursor"
 BARRIER: Final = b"barrier"
@@ -40,6 +42,11 @@ def _present(document: Document) -> Document:
 
 def _time(value: int | None) -> str | None:
     return None if value is None else format_time(value)
+
+
+def _bound(value: int) -> str | None:
+    """A lower bound of due times; one before any time that can be written bounds nothing."""
+    return format_time(value) if value >= FIRST_INSTANT else None
 
 
 def _instant(value: object) -> int:
@@ -72,7 +79,7 @@ def encode_job(job: Job) -> bytes:
                 "pause": None if job.pause is None else _pause_document(job.pause),
                 "breaker": _breaker_document(job),
                 "resumed_at": _time(job.resumed_at or None),
-                "floor": _time(job.floor) if job.floor > 0 else None,
+                "floor": _bound(job.floor),
                 "spec_offset": job.spec_offset if job.spec_offset >= 0 else None,
                 "rejected": rejection,
                 "spec": job.spec.document() if rejection is not None and job.spec is not None else None,
@@ -116,7 +123,7 @@ def _owed_document(owed: Owed) -> Document:
     return _present(
         {
             "stage": owed.stage,
-            "after": _time(owed.low),
+            "after": _bound(owed.low),
             "through": _time(owed.high),
             "schedule": timing.schedule.document(),
             "delay": timing.delay or None,
@@ -154,7 +161,7 @@ def decode_job(name: str, value: bytes, namespace: str) -> JobRecord | Rejected:
             job.rejection = Rejection(cast("int", rejection["offset"]), str(rejection["error"]))
         spec = found.get("spec")
         return JobRecord(job, None if spec is None else parse_spec(name, spec, namespace))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         return Rejected(f"state record job/{name}: {error}", value[: control.EXCERPT])
 
 
@@ -202,7 +209,7 @@ def _read_owed(name: str, found: Document) -> Owed:
         _optional(found.get("start")),
         _optional(found.get("end")),
     )
-    return Owed(timing, _instant(found["after"]), _instant(found["through"]), Stage(cast("str", found["stage"])))
+    return Owed(timing, _instant(found.get("after")), parse_time(found["through"]), Stage(cast("str", found["stage"])))
 
 
 # --- holds -----------------------------------------------------------------------------------------------
@@ -247,7 +254,7 @@ def decode_hold(name: str, value: bytes, namespace: str) -> AppliedHold | Reject
             by=_text(mine.get("by")),
             reason=_text(mine.get("reason")),
         )
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         return Rejected(f"state record hold/{name}: {error}", value[: control.EXCERPT])
 
 

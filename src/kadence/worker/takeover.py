@@ -17,7 +17,7 @@ from kadence.domain.book import Book, Cursor
 from kadence.domain.restore import Memory, rebuild
 from kadence.domain.shard import Shard
 from kadence.domain.stimulus import Rejected, TargetChanged
-from kadence.errors import ConfigurationError
+from kadence.errors import ConfigurationError, FencedError
 from kadence.log.port import EARLIEST
 from kadence.wire import control, state
 from kadence.worker.skew import read_clocks
@@ -121,6 +121,9 @@ class Takeover:
                 self.close()
                 self.phase = Phase.AWAITING_CONTROL
                 return True
+            if self.barrier is not None and record.offset > self.barrier.offset:
+                message = f"another worker took shard {self._shard} over, and its mark has replaced ours"
+                raise FencedError(message)
             self._remember(record)
         return bool(records)
 

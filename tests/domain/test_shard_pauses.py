@@ -1,0 +1,326 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kadence.domain import settle
+from kadence.domain.job import State
+from kadence.domain.spec import parse_spec
+from kadence.domain.stimulus import Change, PutJob
+from tests.domain.story import EVERYTHING, START, Story, every, when
+
+if TYPE_CHECKING:
+    from kadence.domain.book import Book
+    from kadence.domain.job import Job
+
+
+def ten(story: Story, name: str = "a", **fields: object) -> Story:
+    story.control(f"job/{name}", every(10, **fields), at=0)
+    return story
+
+
+def test_a_paused_job_fires_nothing_but_triggers() -> None:
+    story = ten(Story())
+    story.tick(15)
+    story.control("pause/a", {"paused": True, "reason": "broken", "by": "ann"}, at=15)
+    story.tick(35)
+    story.control("trigger/a/now", {}, at=36)
+    story.tick(45)
+    assert story.dues() == [10]
+    assert story.triggers() == ["now"]
+    job = story.job()
+    assert (job.state, job.reason, job.by, job.pause and job.pause.active) == (State.PAUSED, "broken", "ann", True)
+    assert story.said("job.paused")[0].reason == "broken"
+
+
+@pytest.mark.parametrize("ahead", [0.5, 2, 25])
+def test_a_pause_holds_at_once_even_where_the_brokers_clock_is_ahead(ahead: float) -> None:
+    story = Story()
+    story.control("job/a", every(1), at=0)
+    story.tick(3)
+    story.control("pause/a", {"paused": True}, at=3 + ahead)
+    story.commit()
+    story.tick(3.9)
+    story.tick(4.5)
+    story.tick(5)
+    story.tick(40)
+    assert story.dues() == [1, 2, 3]
+
+
+def test_the_clocks_catch_a_pause_that_begins_at_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kadence.domain.job.Job.kept_now", lambda self, now: self.kept_at(now))
+    with pytest.raises(AssertionError):
+        test_a_pause_holds_at_once_even_where_the_brokers_clock_is_ahead(2)
+
+
+@pytest.mark.parametrize(
+    ("after_pause", "on_resume", "run"),
+    [
+        (None, None, []),
+        ("skip", None, []),
+        ("latest", None, [40]),
+        ("all", None, [20, 30, 40]),
+        ("all", "skip", []),
+        ("skip", "latest", [40]),
+        ("latest", "all", [20, 30, 40]),
+    ],
+)
+def test_what_came_due_under_a_pause_is_dropped_unless_somebody_asks(
+    after_pause: str | None, on_resume: str | None, run: list[int]
+) -> None:
+    story = ten(Story(), catch_up={} if after_pause is None else {"after_pause": after_pause})
+    story.tick(15)
+    story.control("pause/a", {"paused": True}, at=15)
+    story.tick(45)
+    story.control("pause/a", {"paused": False, **({"catch_up": on_resume} if on_resume else {})}, at=45)
+    story.tick(55)
+    assert sorted(story.dues()) == [10, *run, 50]
+    assert story.dropped == ({"a": 3 - len(run)} if len(run) < 3 else {})
+    assert story.missed == {}
+    assert [cause for cause in story.causes if cause != "schedule"] == ["catch_up"] * len(run)
+
+
+def test_a_pause_ends_by_itself_at_its_until() -> None:
+    story = ten(Story())
+    story.tick(15)
+    story.control("pause/a", {"paused": True, "until": when(40)}, at=15)
+    story.tick(39)
+    assert story.job().state is State.PAUSED
+    story.rebuild()
+    story.tick(55)
+    assert story.dues() == [10, 40, 50]
+    assert story.dropped == {"a": 2}
+    assert story.job().state is State.RUNNING
+    assert [said.kind for said in story.happenings if said.kind.startswith("job.")][1:3] == [
+        "job.paused",
+        "job.resumed",
+    ]
+
+
+@pytest.mark.parametrize("until", [5, 12, 15])
+def test_a_pause_whose_until_has_passed_when_it_was_written_keeps_nothing(until: float) -> None:
+    story = ten(Story())
+    story.tick(15)
+    story.control("pause/a", {"paused": True, "until": when(until)}, at=15)
+    story.tick(25)
+    assert story.dues() == [10, 20]
+
+
+def test_until_speaks_of_firing_instants() -> None:
+    story = Story()
+    story.control("job/a", every(10, jitter="20s"), at=0)
+    delay = story.job().spec.timing.delay / 1000  # type: ignore[union-attr]
+    assert delay > 0
+    story.control("pause/a", {"paused": True, "until": when(40 + delay)}, at=1)
+    story.tick(80)
+    assert story.dues()[0] == 40
+
+
+def test_a_pause_may_precede_its_job_and_outlives_it() -> None:
+    story = Story()
+    story.control("pause/a", {"paused": True}, at=1)
+    ten(story)
+    story.tick(25)
+    story.control("job/a", None)
+    story.tick(26)
+    assert story.job().state is State.PAUSED
+    story.rebuild()
+    story.control("job/a", every(10), at=27)
+    story.tick(45)
+    assert story.dues() == []
+    assert story.job().state is State.PAUSED
+    story.control("pause/a", None)
+    story.tick(55)
+    assert story.dues() == [50]
+
+
+def test_an_edit_neither_pauses_nor_resumes() -> None:
+    story = ten(Story())
+    story.control("pause/a", {"paused": True}, at=1)
+    story.control("job/a", every(5, paused=False), at=2)
+    story.tick(11)
+    assert story.job().state is State.PAUSED
+    story.control("pause/a", {"paused": False})
+    story.control("job/a", every(5, paused=True), at=12)
+    story.tick(21)
+    assert story.dues() == [15, 20]
+
+
+@pytest.mark.parametrize("owners", [0, 1, 5])
+def test_a_job_created_paused_stays_paused_when_its_owner_dies(owners: int) -> None:
+    story = Story()
+    story.control("job/a", every(10, paused=True), at=0)
+    for owner in range(owners):
+        story.rebuild()
+        story.tick(11 + owner * 10)
+    story.tick(105)
+    assert story.dues() == []
+    assert story.job().state is State.PAUSED
+    story.control("pause/a", {"paused": False})
+    story.tick(115)
+    assert story.dues() == [110]
+
+
+def test_the_created_pause_catches_an_owner_that_takes_the_absent_record_for_a_wish(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from kadence.domain.job import Pause  # noqa: PLC0415  only this control needs it
+
+    whole = Pause.__init__
+
+    def forgets(self: Pause, *args: object, **kwargs: object) -> None:
+        whole(self, *args, **{**kwargs, "created": False})  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Pause, "__init__", forgets)
+    with pytest.raises(AssertionError):
+        test_a_job_created_paused_stays_paused_when_its_owner_dies(1)
+
+
+def test_a_pause_and_a_resume_both_written_while_nobody_owned_the_shard() -> None:
+    story = ten(Story(), catch_up={**EVERYTHING, "after_pause": "skip"})
+    story.tick(15)
+    story.rebuild()
+    story.now = 95
+    story.write("pause/a", {"paused": True}, at=35)
+    story.write("pause/a", {"paused": False}, at=65)
+    story.apply()
+    story.tick(95)
+    assert sorted(story.dues()) == [10, 20, 30, 70, 80, 90]
+    assert story.dropped == {"a": 3}
+
+
+def test_a_resume_that_is_read_late_gives_back_what_was_due_after_it() -> None:
+    story = Story()
+    story.control("job/a", every(1), at=0)
+    story.tick(3)
+    story.control("pause/a", {"paused": True}, at=2)
+    story.tick(6)
+    story.control("pause/a", {"paused": False}, at=2.5)
+    story.tick(8)
+    assert story.dues() == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+# --- holds -----------------------------------------------------------------------------------------------
+
+
+def test_a_hold_is_over_the_jobs_it_selects_and_those_that_come_later() -> None:
+    story = Story()
+    story.control("job/a", every(10, tags=["x"]), at=0)
+    story.control("job/b", every(10), at=0)
+    story.tick(5)
+    story.control("hold/h", {"match": {"tags": ["x"]}, "reason": "deploy", "by": "bob"}, at=5)
+    story.control("job/c", every(10, tags=["x"]), at=6)
+    story.tick(15)
+    story.control("job/b", every(10, tags=["x"]), at=15)
+    story.control("job/a", every(10), at=15)
+    story.tick(35)
+    assert story.dues("a") == [20, 30]
+    assert story.dues("b") == [10]
+    assert story.dues("c") == []
+    story.control("hold/h", None, at=35)
+    story.tick(45)
+    assert (story.dues("a"), story.dues("b"), story.dues("c")) == ([20, 30, 40], [10, 40], [40])
+    assert story.said("hold.applied")[0].detail == {"matched": 1}
+    assert story.said("hold.released")[0].detail == {"matched": 2}
+
+
+def test_a_selector_excludes_by_not() -> None:
+    story = Story()
+    for name, tags in (("a", ["x"]), ("b", []), ("c", ["keep"])):
+        story.control(f"job/{name}", every(10, tags=tags), at=0)
+    story.control("hold/h", {"match": {"all": True, "not": {"tags": ["keep"], "names": ["b"]}}}, at=1)
+    story.tick(15)
+    assert (story.dues("a"), story.dues("b"), story.dues("c")) == ([], [10], [10])
+
+
+def test_a_holds_window_opens_and_closes_by_itself() -> None:
+    story = ten(Story())
+    story.control("hold/h", {"match": {"all": True}, "start": when(20), "end": when(40)}, at=1)
+    assert story.said("hold.applied") == []
+    story.tick(15)
+    story.rebuild()
+    story.tick(25)
+    story.rebuild()
+    story.tick(55)
+    assert story.dues() == [10, 40, 50]
+    assert story.dropped == {"a": 2}
+    assert [said.kind for said in story.happenings if said.name == "h"] == ["hold.applied", "hold.released"]
+
+
+def test_to_release_a_hold_with_a_choice_write_it_again_with_an_end() -> None:
+    story = ten(Story())
+    story.control("hold/h", {"match": {"all": True}}, at=5)
+    story.tick(35)
+    story.control("hold/h", {"match": {"all": True}, "end": when(35), "catch_up": "all"}, at=35)
+    story.tick(45)
+    assert sorted(story.dues()) == [10, 20, 30, 40]
+    assert story.shard.book.holds["h"].ended
+    story.control("hold/h", None)
+    assert story.shard.book.holds == {}
+    assert story.commit().holds == {"h": None}
+    assert b"hold/h" not in story.state
+
+
+def test_releasing_a_hold_gives_a_paused_job_back_exactly_as_it_was() -> None:
+    story = ten(Story())
+    story.control("pause/a", {"paused": True}, at=5)
+    story.tick(15)
+    before = story.states()
+    story.control("hold/h", {"match": {"all": True}}, at=15)
+    story.tick(35)
+    story.control("hold/h", None, at=35)
+    story.tick(45)
+    assert story.states() == before
+    story.control("pause/a", {"paused": False, "catch_up": "all"}, at=45)
+    story.tick(55)
+    assert sorted(story.dues()) == [10, 20, 30, 40, 50]
+
+
+def test_a_hold_that_comes_over_a_job_later_claims_nothing_from_before() -> None:
+    story = ten(Story(), tags=["b"])
+    story.control("hold/h", {"match": {"tags": ["a"]}}, at=0)
+    story.tick(35)
+    story.control("hold/h", {"match": {"tags": ["a", "b"]}}, at=35)
+    story.tick(65)
+    story.rebuild()
+    story.control("hold/h", {"match": {"tags": ["a", "b"]}, "end": when(65), "catch_up": "all"}, at=65)
+    story.tick(75)
+    assert sorted(story.dues()) == [10, 20, 30, 40, 50, 60, 70]
+    assert story.dropped == {}
+
+
+def test_the_late_hold_catches_a_shard_that_draws_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(book: Book, job: Job, *line: int) -> None:
+        pass
+
+    monkeypatch.setattr(settle, "draw_line", nothing)
+    with pytest.raises(AssertionError):
+        test_a_hold_that_comes_over_a_job_later_claims_nothing_from_before()
+
+
+def test_a_hold_over_a_hundred_thousand_jobs_writes_none_of_them() -> None:
+    story = Story()
+    spec = parse_spec("j", every(10), "kadence")
+    for index in range(100_000):
+        story.shard.step(Change(index, START, "job", f"j{index}", PutJob(spec)), START)
+    story.shard.take()
+    story.log = [(START, b"", b"")] * 100_000
+    story.control("hold/h", {"match": {"all": True}}, at=1)
+    applied = story.commit()
+    assert (list(applied.jobs), len(applied.happenings), list(applied.holds)) == ([], 1, ["h"])
+    story.tick(9)
+    story.control("hold/h", None, at=9)
+    released = story.commit()
+    assert (list(released.jobs), len(released.happenings), list(released.holds)) == ([], 1, ["h"])
+    story.tick(10)
+    assert len(story.fires) == 100_000
+
+
+def test_holds_are_limited_in_number() -> None:
+    story = Story()
+    for index in range(1_001):
+        story.control(f"hold/h{index}", {"match": {"names": [f"{index}"]}}, at=1)
+    story.commit()
+    assert len(story.shard.book.holds) == 1_000
+    assert [offset for offset, _ in story.refused] == [1_000]
