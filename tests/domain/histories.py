@@ -103,26 +103,32 @@ def records(
     catch_up: st.SearchStrategy[dict[str, object]], *, choices: bool = True, deletes: bool = True
 ) -> st.SearchStrategy[Record]:
     """Control records. ``choices``: resumes and holds may ask for a policy of their own."""
-    policy = {"catch_up": policies} if choices else {"catch_up": st.just("all")}
     job = specs(catch_up) if not deletes else st.one_of(specs(catch_up), specs(catch_up), st.none())
+    jobs = st.builds(lambda after, name, value: Record(after, f"job/{name}", value), gaps, names, job)
+    return st.one_of(jobs, keeping(policies if choices else st.just("all")))
+
+
+def keeping(policy: st.SearchStrategy[str]) -> st.SearchStrategy[Record]:
+    """Records that keep jobs from firing, and those that lift that again."""
+    choice = {"catch_up": policy}
     pause = st.one_of(
         st.fixed_dictionaries({"paused": st.booleans().filter(bool)}, optional={"until": ends}),
-        st.fixed_dictionaries({"paused": st.booleans().map(lambda _: False)}, optional=policy),
+        st.fixed_dictionaries({"paused": st.booleans().map(lambda _: False)}, optional=choice),
         st.none(),
     )
-    window = st.tuples(st.none() | ends, st.none() | ends).filter(lambda pair: not all(pair) or pair[0] < pair[1])  # type: ignore[operator]
-    held = st.fixed_dictionaries({"match": selectors, "window": window}, optional=policy).map(_open_window)
+    window = st.lists(ends, min_size=2, max_size=2, unique=True).flatmap(
+        lambda two: st.sampled_from([{}, {"start": min(two)}, {"end": max(two)}, {"start": min(two), "end": max(two)}])
+    )
+    held = st.fixed_dictionaries({"match": selectors, "window": window}, optional=choice).map(_open_window)
     hold = st.one_of(held, st.none())
     return st.one_of(
-        st.builds(lambda after, name, value: Record(after, f"job/{name}", value), gaps, names, job),
         st.builds(lambda after, name, value: Record(after, f"pause/{name}", value), gaps, names, pause),
         st.builds(lambda after, name, value: Record(after, f"hold/{name}", value), gaps, st.sampled_from("hi"), hold),
     )
 
 
 def _open_window(hold: dict[str, Any]) -> dict[str, Any]:
-    start, end = hold.pop("window")
-    return {**hold, **({"start": start} if start else {}), **({"end": end} if end else {})}
+    return {**{key: value for key, value in hold.items() if key != "window"}, **hold["window"]}
 
 
 commands = st.one_of(

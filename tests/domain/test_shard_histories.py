@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from kadence.domain.duration import parse_duration, parse_time
+from kadence.domain.holds import parse_selector
+from kadence.domain.shard import Shard
+from kadence.domain.stimulus import Tick
 from tests.domain.histories import (
     NAMES,
     Record,
@@ -17,6 +21,7 @@ from tests.domain.histories import (
     commands,
     complete_catch_up,
     everything_lifted,
+    keeping,
     live,
     looks,
     records,
@@ -26,6 +31,7 @@ from tests.domain.histories import (
 from tests.domain.story import START, Story, at
 
 if TYPE_CHECKING:
+    from kadence.domain.stimulus import Stimulus
     from tests.domain.histories import Step
 
 anything = st.lists(
@@ -59,13 +65,27 @@ def twice(story: Story) -> list[str]:
     return [id_ for id_, count in Counter(story.fires).items() if count > 1]
 
 
+class Watched(Shard):
+    """Insists that a tick fires nothing of a job that is kept from firing as it is applied now."""
+
+    @override
+    def step(self, stimulus: Stimulus, now: int) -> bool:
+        before = len(self.book.decision.fires)
+        more = super().step(stimulus, now)
+        if isinstance(stimulus, Tick):
+            fired = {fire.name for fire in self.book.decision.fires[before:]}
+            assert not [name for name in fired if self.book.jobs[name].kept_now(self.book.now)]
+        return more
+
+
 @settings(max_examples=60, deadline=None)
 @given(anything, limits, deaths, lags)
-def test_no_execution_id_is_emitted_twice_however_late_records_are_read(
+def test_no_execution_id_is_emitted_twice_and_nothing_while_kept_however_late_records_are_read(
     history: list[Step], cuts: list[int], died: list[bool], late: list[int]
 ) -> None:
     removed = {step.key for step in history if isinstance(step, Record) and step.key[0] == "j" and step.value is None}
-    story = live([*history, *everything_lifted()], limits=cuts, deaths=died, lags=late, finish=20)
+    steps = [*history, *everything_lifted()]
+    story = live(steps, make=Watched, limits=cuts, deaths=died, lags=late, finish=20)
     # An id that was triggered may be used again for another job of that name.
     assert [id_ for id_ in twice(story) if "!" not in id_ or f"job/{id_[0]}" not in removed] == []
 
@@ -139,3 +159,46 @@ def test_no_due_time_is_lost_to_an_edit_that_is_read_late(
             assert lost == set()
             last = max([last, *(due for due in dues & fired if due > high)])
     assert twice(story) == []
+
+
+keepers = st.lists(keeping(st.just("skip")), max_size=20)
+
+
+def in_force(story: Story, key: str, instant: int) -> dict[str, Any]:
+    """The newest value under a key that was written before an instant."""
+    values = [value for timestamp, known, value in story.log if known == key.encode() and timestamp < instant]
+    found: dict[str, Any] = json.loads(values[-1]) if values and values[-1] is not None else {}
+    return found
+
+
+def kept(story: Story, name: str, tags: list[str], instant: int) -> bool:
+    """The contract read literally: what is in force at the firing instant."""
+    pause = in_force(story, f"pause/{name}", instant)
+    if pause.get("paused") and ("until" not in pause or instant < parse_time(pause["until"])):
+        return True
+    for key in "hi":
+        hold = in_force(story, f"hold/{key}", instant)
+        if hold and parse_selector(hold["match"]).matches(name, tags):
+            since = parse_time(hold["start"]) if "start" in hold else 0
+            if since <= instant and ("end" not in hold or instant < parse_time(hold["end"])):
+                return True
+    return False
+
+
+@settings(max_examples=60, deadline=None)
+@given(keepers, limits, deaths)
+def test_a_due_time_is_dropped_if_and_only_if_something_keeps_its_firing_instant(
+    history: list[Step], cuts: list[int], died: list[bool]
+) -> None:
+    tags = {"a": ["x"], "b": ["y"], "c": []}
+    catch_up = {"grace": "1d", "after_pause": "skip"}
+    jobs: list[Step] = [
+        Record(0, f"job/{name}", {"schedule": {"every": 1}, "tags": tags[name], "catch_up": catch_up}) for name in NAMES
+    ]
+    # A quarter of a second aside, so that nothing is written at a firing instant.
+    story = live([*jobs, Wait(0.25), *history, *everything_lifted()], limits=cuts, deaths=died, finish=5)
+    for name in NAMES:
+        dues = range(START + 1000, at(story.now) + 1, 1000)
+        dropped = [due for due in dues if kept(story, name, tags[name], due)]
+        assert sorted(story.dues(name)) == [(due - START) / 1000 for due in dues if due not in dropped]
+        assert story.dropped.get(name, 0) == len(dropped)

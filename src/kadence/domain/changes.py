@@ -224,7 +224,7 @@ def _close_old_timing(book: Book, job: Job, known: JobSpec, spec: JobSpec, times
     first = max(_first_floor(spec, timestamp), job.floor)
     old = [(first, timestamp), *settle.free(job, timing, max(first, timestamp), passed)]
     decided = [timing.latest_before(low + 1, high + 1) for low, high in old]
-    job.floor = max(first, *(due or 0 for due in decided))
+    job.floor = max([first, *(due or 0 for due in decided)])
 
 
 def _report_past(book: Book, job: Job, spec: JobSpec, known: JobSpec | None = None) -> None:
@@ -276,7 +276,7 @@ def delete(book: Book, job: Job, timestamp: int, change: Change | None = None) -
         settle.drop(book, job, "deleted", timing, low, high)
     settle.drop(book, job, "deleted", timing, passed, timestamp)
     decided = [timing.latest_before(low + 1, high + 1) for low, high in settle.free(job, timing, timestamp, passed)]
-    job.floor = max((due for due in decided if due is not None), default=0)
+    job.floor = max([job.floor, *(due or 0 for due in decided)])
     before, job.lost = job.state, None
     breaker.leave_target(book, job, spec)
     book.timetable.remove(job, timing)

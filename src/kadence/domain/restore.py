@@ -43,7 +43,7 @@ def rebuild(book: Book, memory: Memory, wanted: Mapping[tuple[str, str], Change]
     book.holds.update(memory.holds)
     for name, job in memory.jobs.items():
         book.jobs[name] = job
-        _restore_job(book, job, _spec_of(job, memory, wanted), wanted)
+        _restore_job(book, job, _spec_of(book, job, memory, wanted), wanted)
     _withdraw_absent(book, wanted)
     _restore_wakes(book)
     for key, change in wanted.items():
@@ -51,11 +51,22 @@ def rebuild(book: Book, memory: Memory, wanted: Mapping[tuple[str, str], Change]
             changes.apply(book, replace(change, timestamp=book.now), silent=True)
 
 
-def _spec_of(job: Job, memory: Memory, wanted: Mapping[tuple[str, str], Change]) -> JobSpec | None:
+def _spec_of(book: Book, job: Job, memory: Memory, wanted: Mapping[tuple[str, str], Change]) -> JobSpec | None:
     change = wanted.get(("job", job.name))
-    if change is not None and change.offset == job.spec_offset and isinstance(change.wish, PutJob):
-        return change.wish.spec
+    if change is not None and isinstance(change.wish, PutJob):
+        if _torn(book, job.spec_offset):
+            job.spec_offset = change.offset  # what was in force at the cursor; the newer one is applied again
+        if change.offset == job.spec_offset:
+            return change.wish.spec
     return memory.specs.get(job.name)
+
+
+def _torn(book: Book, offset: int) -> bool:
+    """Whether a state record speaks of a control record that the cursor has not passed.
+
+    Half a transaction was committed (ARCHITECTURE, law 3), without its cursor: the record will be applied again.
+    """
+    return offset >= book.cursor.control
 
 
 def _restore_job(book: Book, job: Job, spec: JobSpec | None, wanted: Mapping[tuple[str, str], Change]) -> None:
@@ -92,10 +103,11 @@ def _withdraw_absent(book: Book, wanted: Mapping[tuple[str, str], Change]) -> No
             book.forget(job)
             book.say("job.deleted", job.name, before=job.state, reason="its control record is gone")
             book.transition("deleted", "deleted")
-        if job.pause is not None and not job.pause.created and ("pause", job.name) not in wanted:
+        absent = ("pause", job.name) not in wanted
+        if job.pause is not None and absent and not job.pause.created and not _torn(book, job.pause.offset):
             pausing.withdraw(book, job, book.now)
     for applied in list(book.holds.values()):
-        if ("hold", applied.name) not in wanted:
+        if ("hold", applied.name) not in wanted and not _torn(book, applied.offset):
             end = applied.hold.end
             pausing.remove_hold(book, applied, book.now if end is None else min(book.now, end))
 
@@ -126,6 +138,6 @@ def _in_force(book: Book, key: tuple[str, str], change: Change) -> bool:
             return job is None or job.pause is None or job.pause.offset >= change.offset
         case "hold":
             applied = book.holds.get(name)
-            return applied is not None and applied.offset == change.offset
+            return applied is not None and (applied.offset == change.offset or _torn(book, applied.offset))
         case _:
             return True

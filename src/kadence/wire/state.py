@@ -73,7 +73,7 @@ def encode_job(job: Job) -> bytes:
         _present(
             {
                 "state": job.state,
-                "since": _time(job.since),
+                "since": _bound(job.since),
                 "reason": job.reason,
                 "by": job.by,
                 "pause": None if job.pause is None else _pause_document(job.pause),
