@@ -6,8 +6,8 @@ import random
 from typing import TYPE_CHECKING
 
 import pytest
-from kadence.domain.partition import partition_for
 
+from kadence.domain.partition import partition_for
 from kadence.errors import RefusedError
 from tests.log.bench import FILLER, begun, bounds_of, case, records_of, values_of
 

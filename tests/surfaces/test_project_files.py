@@ -12,9 +12,7 @@ from ruamel.yaml import YAML
 import kadence
 
 _ROOT = Path(__file__).parents[2]
-_PAGES = sorted(
-    path.relative_to(_ROOT).as_posix() for path in [*_ROOT.glob("*.md"), *(_ROOT / "docs").rglob("*.md")]
-)
+_PAGES = sorted(path.relative_to(_ROOT).as_posix() for path in [*_ROOT.glob("*.md"), *(_ROOT / "docs").rglob("*.md")])
 _PINS = sorted(path.name for path in (_ROOT / "requirements").glob("*.txt"))
 _LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
 _PIN = re.compile(r"^([a-z0-9-]+)==\S+ \\$", re.MULTILINE)
@@ -53,9 +51,7 @@ def test_every_core_dependency_is_pinned_and_development_has_all_of_it() -> None
 def test_compose_scrapes_and_checks_the_port_that_its_workers_serve() -> None:
     yaml = YAML(typ="safe")
     compose = yaml.load(_ROOT / "docker-compose.yml")
-    scraped = yaml.load(_ROOT / "config" / "prometheus.yml")["scrape_configs"][0]["static_configs"][0][
-        "targets"
-    ]
+    scraped = yaml.load(_ROOT / "config" / "prometheus.yml")["scrape_configs"][0]["static_configs"][0]["targets"]
     [port] = re.findall(r"^EXPOSE (\d+)$", (_ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
     workers = [name for name in compose["services"] if name.startswith("worker-")]
     assert scraped == [f"{name}:{port}" for name in workers]

@@ -112,6 +112,7 @@ def executions() -> Iterator[str]:
         ("triggered", Fire("invoices", spec(payload=1), TEN, "trigger", "now")),
         ("triggered with payload", Fire("invoices", spec(payload_text="t"), TEN, "trigger", "now", b"[]")),
         ("expires", Fire("invoices", spec(expires_after="10m"), NINE, "schedule")),
+        ("caught up, expires from when it was decided", Fire("invoices", spec(expires_after="10m"), NINE, "catch_up")),
         ("text has no content type", Fire("invoices", spec(payload_text="raw ✓"), NINE, "schedule")),
         ("bytes have none either", Fire("invoices", spec(payload_base64="AP8="), NINE, "schedule")),
         ("a target", Fire("invoices", spec(target=target), NINE, "schedule")),
@@ -123,7 +124,7 @@ def executions() -> Iterator[str]:
         ),
     ]
     for title, fire in fires:
-        topic, partition, key, value, headers = Encoder(NAMESPACE, 3).encode(fire)
+        topic, partition, key, value, headers = Encoder(NAMESPACE, 3).encode(fire, TEN)
         yield record(f"execution: {title} -> {topic} {partition}", key, value, headers)
 
 

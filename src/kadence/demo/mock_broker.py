@@ -80,9 +80,7 @@ class MockBroker:
         if self._cluster is None:
             raise ConfigurationError(f"topic {name} cannot be created: this mock broker is closed")
         if _TOPIC_NAME.fullmatch(name) is None:
-            raise ConfigurationError(
-                f"{name!r} is not a topic name: 1 to 249 of letters, digits, '.', '_' and '-'"
-            )
+            raise ConfigurationError(f"{name!r} is not a topic name: 1 to 249 of letters, digits, '.', '_' and '-'")
         if partitions < 1:
             raise ConfigurationError(f"topic {name} needs at least 1 partition, not {partitions}")
         code = self._library.rd_kafka_mock_topic_create(self._cluster, name.encode("ascii"), partitions, 1)
@@ -119,9 +117,7 @@ def find_library() -> Path | str:
     """
     spec = find_spec("confluent_kafka")
     if spec is None or not spec.submodule_search_locations:
-        raise ConfigurationError(
-            "the mock broker needs confluent-kafka; install kadence with its dependencies"
-        )
+        raise ConfigurationError("the mock broker needs confluent-kafka; install kadence with its dependencies")
     for package in map(Path, spec.submodule_search_locations):
         for folder, pattern in _PLACES:
             found = sorted(_c_libraries(package / folder, pattern))
@@ -183,7 +179,5 @@ def _new_client(library: ctypes.CDLL) -> int:
         client = library.rd_kafka_new(_RD_KAFKA_PRODUCER, conf, text, len(text))
     if client is None:
         library.rd_kafka_conf_destroy(conf)  # a client that came to be would own it
-        raise ConfigurationError(
-            f"librdkafka could not start its mock broker: {text.value.decode('utf-8', 'replace')}"
-        )
+        raise ConfigurationError(f"librdkafka could not start its mock broker: {text.value.decode('utf-8', 'replace')}")
     return client

@@ -23,9 +23,10 @@ def scheduled_due(outcome: Outcome) -> tuple[str, int] | None:
     """(run id, due time) of the run an outcome is about, or None where it is no scheduled run of that job.
 
     Triggered and backfilled runs and probes carry a ``!`` and never count for the breaker. A due time that is not
-    written as kadence writes it names no run: it could be counted twice.
+    written as kadence writes it names no run: it could be counted twice. Neither does a later firing (``#n``), as
+    this version makes none.
     """
-    run = outcome.id.partition("#")[0]
+    run = outcome.id
     job, at, due = run.partition("@")
     if job != outcome.job or not at or "!" in due:
         return None

@@ -158,7 +158,9 @@ class LogAdmin(Protocol):
         A topic that we may not even describe is present with ``error`` set. Raises `UnreachableError`.
         """
 
-    def create(self, topic: str, partitions: int, replication: int, config: Mapping[str, str], *, timeout: float = 30.0) -> None:
+    def create(
+        self, topic: str, partitions: int, replication: int, config: Mapping[str, str], *, timeout: float = 30.0
+    ) -> None:
         """Create a topic (no error where it exists already) and return once brokers know it.
 
         ``replication`` -1: the cluster's default.

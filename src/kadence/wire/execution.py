@@ -54,8 +54,11 @@ class Encoder:
         self._shard = shard
         self._topic = f"{namespace}.executions"
 
-    def encode(self, fire: Fire) -> tuple[str, int, bytes, bytes, Sequence[tuple[str, bytes]]]:
-        """(topic, partition, key, value, headers) of one execution."""
+    def encode(self, fire: Fire, now: int) -> tuple[str, int, bytes, bytes, Sequence[tuple[str, bytes]]]:
+        """(topic, partition, key, value, headers) of one execution decided at ``now`` (ms).
+
+        It expires counted from its firing instant; one that is caught up or triggered, from when it was decided.
+        """
         name, spec = fire.name, fire.spec
         target, text = spec.target, due_text(fire.time)
         id_ = f"{name}@{text}" if fire.command is None else f"{name}!{fire.command}"
@@ -69,7 +72,8 @@ class Encoder:
         if fire.cause != "schedule":
             headers.append(("ce_cause", fire.cause.encode()))
         if spec.expires_after is not None:
-            headers.append(("ce_expirytime", due_text(fire.time + spec.timing.delay + spec.expires_after).encode()))
+            since = fire.time + spec.timing.delay if fire.cause == "schedule" else now
+            headers.append(("ce_expirytime", due_text(since + spec.expires_after).encode()))
         key = (target.key or name).encode()
         value = spec.payload.data if fire.payload is None else fire.payload
         if target.topic is None or target.topic == self._topic:

@@ -12,8 +12,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from kadence.domain.partition import partition_for
-from kadence.domain.walltime import TZDATA_VERSION
 from kadence.domain.stimulus import Change, Outcome, PutJob, TargetChanged, Tick
+from kadence.domain.walltime import TZDATA_VERSION
 from kadence.errors import FencedError, LogError, RefusedError
 from kadence.wire import control, event, outcome, state
 from kadence.wire.execution import Encoder
@@ -266,8 +266,9 @@ class ShardRunner:
             message = f"shard {self.index} has no writer"
             raise RuntimeError(message)
         writer.begin()
+        now = shard.book.now
         for fire in decision.fires:
-            writer.send(*self._encoder.encode(fire))
+            writer.send(*self._encoder.encode(fire, now))
         if decision.fires:
             writer.flush()
         forwards, self._forwards = self._forwards, []

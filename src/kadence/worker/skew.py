@@ -84,4 +84,6 @@ class Skew:
         now = self._clock.monotonic()
         if skew >= SKEW_WARNING and (self._warned is None or now - self._warned >= _WARN_EVERY):
             self._warned = now
-            logger.warning("this machine's clock is %d ms away from the broker's (ahead if positive)", self.milliseconds)
+            logger.warning(
+                "this machine's clock is %d ms away from the broker's (ahead if positive)", self.milliseconds
+            )

@@ -63,7 +63,9 @@ class Targets:
 
     def refused(self, topic: str, reason: str) -> None:
         """A topic refused a record although it had looked well."""
-        logger.error("target %s refused a record (%s); its jobs are errored until it can be written again", topic, reason)
+        logger.error(
+            "target %s refused a record (%s); its jobs are errored until it can be written again", topic, reason
+        )
         self._found({topic: reason})
 
     def _look(self, topics: set[str]) -> None:

@@ -14,13 +14,9 @@ from kadence.testing.broker.jars import default_cache
 
 def main() -> int:
     """Start the cluster that the arguments describe, print its address, and wait to be stopped."""
-    parser = argparse.ArgumentParser(
-        prog="kadence.testing.broker", description="Run a real Kafka broker on loopback."
-    )
+    parser = argparse.ArgumentParser(prog="kadence.testing.broker", description="Run a real Kafka broker on loopback.")
     parser.add_argument("--nodes", type=int, default=1, help="how many nodes (1 or 3)")
-    parser.add_argument(
-        "--port", type=int, help="port of the first node; the others follow (default: free ones)"
-    )
+    parser.add_argument("--port", type=int, help="port of the first node; the others follow (default: free ones)")
     parser.add_argument("--data", type=Path, help="keep the data here (default: a temporary directory)")
     parser.add_argument("--cache", type=Path, default=default_cache(), help="where the jars are kept")
     chosen = parser.parse_args()

@@ -90,9 +90,7 @@ class Cluster:
         formatting = [(node, node.launch_format(cluster_id)) for node in fresh]
         for node, process in formatting:
             if process.wait(timeout) != 0:
-                raise UnreachableError(
-                    f"the storage of the test broker was not formatted:\n{node.log_tail()}"
-                )
+                raise UnreachableError(f"the storage of the test broker was not formatted:\n{node.log_tail()}")
         for node in self.nodes:
             node.launch()
         for node in self.nodes:

@@ -65,9 +65,7 @@ def _locked(path: Path) -> Iterator[None]:
 
 def _fetch(jars: Path) -> None:
     if not java_available():
-        raise ConfigurationError(
-            "a real broker needs `java` (17) and `mvn` on the path: install a JDK and Maven"
-        )
+        raise ConfigurationError("a real broker needs `java` (17) and `mvn` on the path: install a JDK and Maven")
     partial = jars.with_name(f"{jars.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     with as_file(_POM) as pom:
@@ -79,7 +77,5 @@ def _fetch(jars: Path) -> None:
             text=True,
         )
     if done.returncode != 0:
-        raise ConfigurationError(
-            f"Maven could not fetch the jars of the test broker:\n{done.stdout}{done.stderr}"
-        )
+        raise ConfigurationError(f"Maven could not fetch the jars of the test broker:\n{done.stdout}{done.stderr}")
     partial.rename(jars)  # complete or absent, never half

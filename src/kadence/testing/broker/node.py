@@ -72,9 +72,7 @@ class Node:
             except subprocess.TimeoutExpired:
                 continue
             self._process = None
-        raise UnreachableError(
-            f"the broker on port {self.port} did not come up; its log ends:\n{self.log_tail()}"
-        )
+        raise UnreachableError(f"the broker on port {self.port} did not come up; its log ends:\n{self.log_tail()}")
 
     def log_tail(self) -> str:
         """Return the last 4,000 characters of the node's log."""
