@@ -9,7 +9,7 @@ NODES  ?= 1
 PORT   ?= 9092
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check fast test demo broker pins clean
+.PHONY: help venv check fast test bench demo broker pins clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test: $(VENV)/dev.stamp ## All tests; those on a real Kafka need Java 17 and Mav
 	  $(BIN)/python -c 'from pathlib import Path; from kadence.testing.broker import classpath; classpath(Path(".cache"))'; \
 	fi
 	$(BIN)/pytest $(ARGS)
+
+bench: $(VENV)/dev.stamp ## Figures on a real broker, as Markdown (ARGS='failover' for one of failover, pause, rate)
+	@$(BIN)/python -m bench.figures $(ARGS)
 
 demo: $(VENV)/core.stamp ## kadence in one process with a broker of its own (ARGS='--bootstrap-servers HOST:PORT')
 	@$(BIN)/kadence demo $(ARGS)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
-from kadence.log.kafka import KafkaLog
 
+from kadence.log.kafka import KafkaLog
 from tests.log.bench import FILLER, WAIT_S, Trouble, wait_until
 
 if TYPE_CHECKING:

@@ -105,12 +105,13 @@ class Tail:
             return 0
         woken: set[int] = set()
         with self._lock:
+            moving = self._moving()
             for record in records:
                 if record.topic == self._control:
                     woken.update(self._file(record))
                 elif record.topic == self._state:
                     self._learn(record)
-                elif record.partition in self._waiting:
+                elif record.partition in self._waiting and record.partition not in moving:
                     self._waiting[record.partition].append(record)
                     woken.add(record.partition)
             listeners = [self._listeners[shard] for shard in woken if shard in self._listeners]
@@ -165,6 +166,13 @@ class Tail:
                 self._reader.unassign(self._outcomes, shard)
             else:
                 self._reader.assign(self._outcomes, shard, offset)
+
+    def _moving(self) -> set[int]:
+        """Shards whose outcomes will be read from elsewhere: what was being read of them is from the old place.
+
+        Handed over it would look as if the shard were past what it has not been given yet.
+        """
+        return {shard for shard, _ in self._requests}
 
     def _park_full(self) -> None:
         for shard, waiting in list(self._waiting.items()):
