@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from typing_extensions import override
+
 from kadence.domain.job import State
 from kadence.domain.partition import partition_for
 from kadence.domain.stimulus import Outcome
@@ -107,6 +109,7 @@ class _Interrupted(PromptReader):
         super().__init__(bench.log.reader())
         self.meanwhile: Callable[[], object] = bool
 
+    @override
     def read(self, limit: int, timeout: float) -> list[Record]:
         found = super().read(limit, timeout)
         self.meanwhile()

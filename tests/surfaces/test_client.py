@@ -290,10 +290,14 @@ def test_get_reads_only_the_jobs_own_shard(log: MemoryLog, client: Client) -> No
 # --- where it connects, and what it says when it cannot ---
 
 
-def test_exactly_one_place_must_be_given(log: MemoryLog) -> None:
-    for wrong in ({}, {"bootstrap_servers": "x:1", "log": log}):
-        with pytest.raises(ConfigurationError, match="give one of bootstrap_servers, settings and log"):
-            Client(**wrong)  # type: ignore[arg-type]
+def test_one_place_at_most_may_be_given(log: MemoryLog) -> None:
+    with pytest.raises(ConfigurationError, match="one of bootstrap_servers, settings and log"):
+        Client("x:1", log=log)
+
+
+def test_without_a_place_the_environment_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KADENCE_NAMESPACE", "elsewhere")
+    assert Client().namespace == "elsewhere"
 
 
 CALLS: list[Callable[[Client], object]] = [

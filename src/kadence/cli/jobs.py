@@ -71,6 +71,8 @@ def pause_command(
     if until is not None and length is not None:
         raise click.UsageError("give --until or --for, not both")
     end = until if length is None else invocation.clock.wall() + length
+    if end is not None and end <= invocation.clock.wall():
+        raise click.UsageError("that pause would be over already: --until or --for must end in the future")
     with invocation.client() as client:
         text = None if end is None else format_time(end)
         commands = [client.pausing(name, reason=reason, until=text) for name in dict.fromkeys(names)]

@@ -98,7 +98,8 @@ def exit_code(error: KadenceError) -> int:
 def _sentence(error: KadenceError, invocation: Invocation) -> str:
     if isinstance(error, UnreachableError):
         return (
-            f"{error} (brokers: {invocation.servers}; set them with --bootstrap-servers or KADENCE_BOOTSTRAP_SERVERS)"
+            f"no answer from {invocation.servers}: {error} "
+            "(name other brokers with --bootstrap-servers or KADENCE_BOOTSTRAP_SERVERS)"
         )
     return str(error)
 
@@ -114,6 +115,11 @@ def cli(ctx: click.Context) -> None:
     6 broker unreachable.
     """
     invocation = ctx.ensure_object(Invocation)
+    if ctx.invoked_subcommand != "worker":  # which logs it
+        from kadence.settings import Settings  # noqa: PLC0415  --help does not need it
+
+        for unknown in Settings.unknown_environment():
+            click.echo(f"kadence: warning: {unknown}", err=True)
     if "NO_COLOR" in os.environ:  # https://no-color.org
         ctx.color = False
     logging.basicConfig(

@@ -42,7 +42,7 @@ def report(
     if output == "json":
         print_json([written_document(one) for one in written])
     else:
-        _tell(written, done, missing)
+        _tell(written, done, missing, waited=wait > 0)
     for one in written:
         if one.fate == "rejected":
             click.echo(
@@ -56,15 +56,16 @@ def report(
         raise click.exceptions.Exit(NOT_CONFIRMED)
 
 
-def _tell(written: Sequence[Written], done: str, missing: Callable[[str], str] | None) -> None:
-    by_fate = {fate: [one for one in written if one.fate == fate] for fate in ("in_force", "recorded")}
+def _tell(written: Sequence[Written], done: str, missing: Callable[[str], str] | None, *, waited: bool) -> None:
+    fate = "in force once a worker runs" if waited else "not waited for"
+    by_fate = {each: [one for one in written if one.fate == each] for each in ("in_force", "recorded")}
     for one in by_fate["in_force"] if len(by_fate["in_force"]) <= _EACH else []:
         absent = f"; {missing(one.name)}" if missing is not None and one.found is False else ""
         click.echo(f"{done} {one.name}: in force{absent}")
     if len(by_fate["in_force"]) > _EACH:
         click.echo(f"{done} {len(by_fate['in_force'])} jobs: in force")
     for one in by_fate["recorded"][:_EACH]:
-        click.echo(f"{done} {one.name}: recorded at offset {one.offset}, in force once a worker runs")
+        click.echo(f"{done} {one.name}: recorded at offset {one.offset}, {fate}")
     if len(by_fate["recorded"]) > _EACH:
         last = by_fate["recorded"][-1].offset
         click.echo(f"… {done} {len(by_fate['recorded'])} jobs in all: recorded up to offset {last}")

@@ -45,6 +45,6 @@ def demo_command(invocation: Invocation, duration: int | None) -> None:
     # Only the flag means a real cluster: an address in the environment is for other commands.
     run(
         invocation.bootstrap_servers,
-        invocation.settings().namespace,
+        invocation.namespace,
         None if duration is None else duration / 1000,
     )

@@ -18,6 +18,7 @@ from kadence.domain.holds import Matches, Selector
 from kadence.domain.spec import compact_json
 from kadence.domain.stimulus import DeleteJob, LiftPause, PauseJob, ReleaseHold, ResumeJob, Trigger
 from kadence.errors import ConfigurationError, InvalidSpecError, NotFoundError
+from kadence.settings import Settings
 from kadence.view import snapshot
 
 if TYPE_CHECKING:
@@ -73,9 +74,15 @@ class Client:
         by: str | None = None,
         timeout: float = 30.0,
     ) -> None:
-        """Give one of ``bootstrap_servers``, ``settings`` and ``log``; ``by`` signs what is written (a claim)."""
-        if sum(place is not None for place in (bootstrap_servers, settings, log)) != 1:
-            raise ConfigurationError("say where the cluster is: give one of bootstrap_servers, settings and log")
+        """Give one of ``bootstrap_servers``, ``settings`` and ``log``, or none: then the environment tells.
+
+        ``by`` signs what is written (a claim).
+        """
+        places = sum(place is not None for place in (bootstrap_servers, settings, log))
+        if places > 1:
+            raise ConfigurationError("say where the cluster is once: one of bootstrap_servers, settings and log")
+        if places == 0:
+            settings = Settings.load()
         self._servers = settings.bootstrap_servers if settings is not None else bootstrap_servers
         self._properties = dict(settings.kafka) if settings is not None else {}
         self._log = log

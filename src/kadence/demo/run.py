@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Final
 
 from kadence.clock import SystemClock
@@ -21,7 +21,7 @@ from kadence.worker.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from kadence.log.port import Record
+    from kadence.log.port import LogAppender, Record
 
 SHARDS: Final = 4
 """Few, for the demo's own broker: every shard has a producer with threads of its own."""
@@ -39,16 +39,18 @@ _NOTICE: Final = (
 
 def run(
     bootstrap_servers: str | None,
-    namespace: str,
+    namespace: str | None,
     duration: float | None,
     say: Callable[[str], None] = print,
     stop: threading.Event | None = None,
 ) -> None:
     """Run the demo until Ctrl-C, ``stop``, or for ``duration`` seconds; on a cluster of yours if one is given.
 
+    There it keeps to a namespace of its own unless told otherwise, and takes its jobs away at the end.
     Raises `kadence.errors.KadenceError` where the cluster cannot be used.
     """
     stop = stop or threading.Event()
+    namespace = namespace or ("kadence" if bootstrap_servers is None else "kadence-demo")
     with ExitStack() as stack:
         if bootstrap_servers is None:
             broker = stack.enter_context(MockBroker())
@@ -74,13 +76,23 @@ def run(
         stack.callback(reader.close)
         for partition in range(worker.shards):
             reader.assign(f"{namespace}.executions", partition, LATEST)
+        if not embedded:
+            stack.callback(_take_away, appender, namespace)
         for name, spec in JOBS.items():
             appender.append(f"{namespace}.control", 0, key_of("job", name), compact_json(spec))
         clock = SystemClock()
         ends = None if duration is None else clock.monotonic() + int(duration * 1000)
-        while not stop.is_set() and (ends is None or clock.monotonic() < ends):
-            for record in reader.read(1_000, 0.2):
-                say(_line(record))
+        with suppress(KeyboardInterrupt):
+            while not stop.is_set() and (ends is None or clock.monotonic() < ends):
+                for record in reader.read(1_000, 0.2):
+                    say(_line(record))
+        say("The demo ends.")
+
+
+def _take_away(appender: LogAppender, namespace: str) -> None:
+    """Leave no jobs behind on somebody's cluster; the topics stay."""
+    for name in JOBS:
+        appender.append(f"{namespace}.control", 0, key_of("job", name), None)
 
 
 def _introduce(say: Callable[[str], None], servers: str, namespace: str, worker: Worker, *, embedded: bool) -> None:

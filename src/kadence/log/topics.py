@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from kadence.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from kadence.log.port import Log, LogAdmin, TopicInfo
 
@@ -155,8 +155,8 @@ def check_topics(admin: LogAdmin, namespace: str, *, servers: str = _SERVERS) ->
         if info.error is None:
             errors += _partitions_off(plan, info, shards, servers)
             errors += _settings_off(plan.settings, info, servers, required=True)
-            warnings += _replication_low(info, servers)
             warnings += _settings_off(_wanted(plan, info), info, servers, required=False)
+    warnings += _replication_low(namespace, found.values(), servers)
     return TopicsReport(tuple(errors), tuple(warnings), shards, "" if control is None else control.topic_id)
 
 
@@ -203,13 +203,16 @@ def _partitions_off(plan: TopicPlan, info: TopicInfo, shards: int, servers: str)
         )
 
 
-def _replication_low(info: TopicInfo, servers: str) -> Iterator[Finding]:
-    if info.replication < _SAFE_REPLICATION:
+def _replication_low(namespace: str, topics: Iterable[TopicInfo], servers: str) -> Iterator[Finding]:
+    """One finding for all topics: they are made together, with the same replication."""
+    low = [info for info in topics if info.error is None and info.replication < _SAFE_REPLICATION]
+    if low:
+        copies = min(info.replication for info in low)
         yield Finding(
-            f"topic {info.name} is kept on {info.replication} broker{'' if info.replication == 1 else 's'}; "
-            f"fewer than {_SAFE_REPLICATION} can lose it",
-            f"add replicas: kafka-reassign-partitions.sh --bootstrap-server {servers} "
-            "--reassignment-json-file FILE --execute",
+            f"{len(low)} topics of namespace {namespace} are kept on {copies} broker{'' if copies == 1 else 's'} only: "
+            "fine for trying things out, but losing one can lose them",
+            f"on {_SAFE_REPLICATION} brokers or more, add replicas: kafka-reassign-partitions.sh "
+            f"--bootstrap-server {servers} --reassignment-json-file FILE --execute",
         )
 
 

@@ -41,6 +41,8 @@ _FENCED_RETRY: Final = 3_000
 _RECORDS: Final = 500
 """Control records per transaction: every one may be refused, and the cursor names those."""
 _OUTCOMES: Final = 5_000
+_ALARMING: Final = {"job.errored": "job errored:", "record.rejected": "record rejected:"}
+_TOLD: Final = 10
 _DAY: Final = 86_400_000
 
 
@@ -283,12 +285,22 @@ class ShardRunner:
         self._committed_at, self._committed_control = env.clock.monotonic(), shard.book.cursor.control
         env.tail.settle(self.index, shard.book.cursor.control)
         self._commands.extend(decision.commands)
+        self._tell(decision)
         env.metrics.transaction("committed")
         env.metrics.decided(decision, receipt.timestamp if env.broker_clock else acknowledged)
         env.metrics.control_applied(shard.book.cursor.control)
         self._skew.measure(sent, receipt, acknowledged)
         env.metrics.skew(self._skew.milliseconds)
         self._skew.check()
+
+    def _tell(self, decision: Decision) -> None:
+        """Say in the process's own log what somebody should look at; a flood of it is cut short."""
+        found = [happening for happening in decision.happenings if happening.kind in _ALARMING]
+        for happening in found[:_TOLD]:
+            offset = "" if happening.offset is None else f" (control offset {happening.offset})"
+            logger.warning("%s %s: %s%s", _ALARMING[happening.kind], happening.name, happening.reason, offset)
+        if len(found) > _TOLD:
+            logger.warning("... and %d more like these; see %s", len(found) - _TOLD, self._env.topic("events"))
 
     def _send_memory(self, writer: LogWriter, book: Book, decision: Decision) -> None:
         env, topic = self._env, self._env.topic("state")

@@ -42,6 +42,9 @@ _MEMBERSHIP_LOOP: Final = 0.1  # a stop waits for it
 _SESSION: Final = "10000"
 _STILL: Final = 30_000
 """Milliseconds after which a loop that has not ticked counts as stuck."""
+_CONTACT: Final = 5_000
+_SILENCE: Final = 20_000
+"""Milliseconds without an answer from any broker after which a worker is not ready."""
 _PATIENCE: Final = 30.0
 
 
@@ -81,6 +84,7 @@ class Worker:
         self._ending = threading.Lock()
         self._joined = False
         self._failure: KadenceError | None = None
+        self._contact = self._clock.monotonic()
 
     # --- life --------------------------------------------------------------------------------------------
 
@@ -191,6 +195,9 @@ class Worker:
         env = self._env
         if env is None or not self._joined:
             return "joining the group"
+        silent = self._clock.monotonic() - self._contact
+        if self._checked and silent > _SILENCE:
+            return f"no broker has answered for {silent // 1000} s"
         if env.tail.position < self._tail_end:
             return f"reading control: at offset {env.tail.position} of {self._tail_end}"
         waiting = {index: shard.problem for index, shard in list(self._shards.items()) if shard.problem is not None}
@@ -275,7 +282,15 @@ class Worker:
     def _upkeep(self) -> None:
         if self._env is not None:
             self._env.targets.refresh()
+        self._look_for_brokers()
         self._stopping.wait(1.0)
+
+    def _look_for_brokers(self) -> None:
+        """A worker that reaches no broker is not ready, even where its shards were taken from it."""
+        if not self._checked or self._admin is None or self._clock.monotonic() - self._contact < _CONTACT:
+            return
+        self._admin.brokers(timeout=5.0)
+        self._contact = self._clock.monotonic()
 
     def _on_cursor(self, shard: int, cursor: CursorRecord) -> None:
         self.metrics.shard_cursor(shard, cursor.through)
