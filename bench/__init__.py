@@ -1,0 +1,1 @@
+"""Figures of kadence on a real broker; see `bench.figures`."""
