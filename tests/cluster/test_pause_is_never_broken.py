@@ -25,6 +25,7 @@ def test_nothing_fires_after_an_acknowledged_pause_whoever_dies(stage: Stage) ->
     for number in range(3):  # the owner, one that takes over, and one that is still starting
         alive[f"w{number}"] = stage.worker(f"w{number}", _QUICK)
     stage.until("the shard is owned", lambda: 0 in stage.cursors())
+    stage.until("all are ready, the two spares as well", lambda: all(worker.ready() for worker in alive.values()))
     stage.write.job(_JOB, {"schedule": {"every": "1s"}, "catch_up": {"grace": "30s"}})
     chance = random.Random(20)
 

@@ -73,8 +73,8 @@ class KafkaMembership:
         # Ours to run, not to read here: at the end, which takes no committed offset, and paused.
         consumer.incremental_assign([TopicPartition(each.topic, each.partition, OFFSET_END) for each in partitions])
         consumer.pause(partitions)
-        if partitions:
-            self._changes.append(Assigned(_numbers(partitions)))
+        # Also where there are none: a spare is to know that it has joined.
+        self._changes.append(Assigned(_numbers(partitions)))
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         consumer.incremental_unassign(partitions)
