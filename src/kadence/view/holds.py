@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from kadence.domain.holds import Hold
     from kadence.domain.job import AppliedHold
     from kadence.domain.stimulus import Change
+    from kadence.view.evidence import Evidence
     from kadence.view.model import HoldState, JobView
-    from kadence.view.snapshot import Evidence
 
 
 def view_holds(found: Evidence, jobs: Mapping[str, JobView], namespace: str, at: int) -> dict[str, HoldView]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kadence.domain.job import AppliedHold
     from kadence.domain.spec import JobSpec
     from kadence.log.port import Record
-    from kadence.view.snapshot import Wanted
+    from kadence.view.evidence import Wanted
     from kadence.wire.state import JobRecord
 
 

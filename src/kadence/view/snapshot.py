@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from kadence.domain.job import NO_OFFSET
 from kadence.domain.partition import partition_for
 from kadence.domain.stimulus import Rejected
 from kadence.log.topics import ANSWER_SECONDS, CONTROL, STATE, shard_count
+from kadence.view.evidence import Evidence, ShardRecords, Wanted
 from kadence.view.holds import view_holds
 from kadence.view.jobs import view_job
 from kadence.view.model import ShardView, View
@@ -21,39 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from kadence.clock import Clock
-    from kadence.domain.job import AppliedHold
     from kadence.log.port import Log, LogReader, Record
     from kadence.view.model import JobView
-    from kadence.wire.state import CursorRecord, JobRecord
-
-
-@dataclass(slots=True)
-class ShardRecords:
-    """What one state partition says: the newest record of each key, read."""
-
-    cursor: CursorRecord | None = None
-    written_at: int = 0
-    jobs: dict[str, JobRecord] = field(default_factory=dict)
-    holds: dict[str, AppliedHold] = field(default_factory=dict)
-    unreadable: list[str] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Wanted:
-    """What the control topic says of one job or hold: its newest record, and the one in force if that is another."""
-
-    newest: Record
-    in_force: Record | None = None
-
-
-@dataclass(slots=True)
-class Evidence:
-    """Everything that was read."""
-
-    shards: dict[int, ShardRecords]
-    jobs: dict[str, Wanted] = field(default_factory=dict)
-    holds: dict[str, Wanted] = field(default_factory=dict)
-    control_end: int = 0
 
 
 def snapshot(
