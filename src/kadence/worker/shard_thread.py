@@ -23,11 +23,22 @@ _AFTER_A_BUG: Final = 5.0
 class ShardThread:
     """Owns a `ShardRunner` from assignment to revocation."""
 
-    def __init__(self, environment: Environment, index: int, fail: Callable[[KadenceError], None]) -> None:
-        """``fail`` is told of an error that no retry mends."""
+    def __init__(
+        self,
+        environment: Environment,
+        index: int,
+        fail: Callable[[KadenceError], None],
+        predecessor: ShardThread | None = None,
+    ) -> None:
+        """``fail`` is told of an error that no retry mends.
+
+        ``predecessor`` ran the shard in this process before: it lets go of everything before this one begins, as
+        both speak to the tail in the shard's name.
+        """
         self._env = environment
         self._index = index
         self._fail = fail
+        self._predecessor = predecessor
         self._news = threading.Event()
         self._stopping = threading.Event()
         self._runner = ShardRunner(environment, index, self._assigned)
@@ -45,7 +56,6 @@ class ShardThread:
 
     def start(self) -> None:
         """Begin to take the shard over."""
-        self._env.tail.listen(self._index, self._news.set)
         self._thread.start()
 
     def signal_stop(self) -> None:
@@ -53,14 +63,18 @@ class ShardThread:
         self._stopping.set()
         self._news.set()
 
-    def join(self, timeout: float) -> None:
-        """Wait for the thread to end."""
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the thread to end, at most ``timeout`` seconds."""
         self._thread.join(timeout)
 
     def _assigned(self) -> bool:
         return not self._stopping.is_set()
 
     def _loop(self) -> None:
+        if self._predecessor is not None:
+            self._predecessor.join()
+            self._predecessor = None
+        self._env.tail.listen(self._index, self._news.set)
         try:
             while not self._stopping.is_set():
                 self._news.clear()
@@ -69,6 +83,7 @@ class ShardThread:
                     self._news.wait(wait)
         finally:
             self._runner.close()
+            self._env.tail.unlisten(self._index)
 
     def _step(self) -> float:
         """One step; returns the seconds to wait for news before the next."""

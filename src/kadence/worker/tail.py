@@ -187,6 +187,11 @@ class Tail:
         with self._lock:
             self._listeners[shard] = listener
 
+    def unlisten(self, shard: int) -> None:
+        """Call nobody any more for a shard. It is a thing of its own: a listener outlives takeovers."""
+        with self._lock:
+            self._listeners.pop(shard, None)
+
     def offset_of(self, nonce: str) -> int | None:
         """Where on control the barrier with this nonce stands; None while the tail has not come to it."""
         return self._nonces.get(nonce)
@@ -222,7 +227,6 @@ class Tail:
     def leave_outcomes(self, shard: int) -> None:
         """Stop bringing the outcomes of a shard."""
         with self._lock:
-            self._listeners.pop(shard, None)
             if self._waiting.pop(shard, None) is not None:
                 self._parked.pop(shard, None)
                 self._requests.append((shard, None))

@@ -77,6 +77,7 @@ class Worker:
         self._tail_end = 0
         self._membership: Membership | None = None
         self._shards: dict[int, ShardThread] = {}
+        self._leaving: dict[int, ShardThread] = {}
         self._threads: list[threading.Thread] = []
         self._ticks: dict[str, int] = {}
         self._stopping = threading.Event()
@@ -146,7 +147,7 @@ class Worker:
             thread.join(timeout)
         for shard in self._shards.values():
             shard.signal_stop()
-        for shard in self._shards.values():
+        for shard in (*self._leaving.values(), *self._shards.values()):
             shard.join(timeout)
         if self._membership is not None:
             self._membership.leave()
@@ -268,11 +269,12 @@ class Worker:
             self._joined = True
             if isinstance(change, Assigned):
                 for index in sorted(change.partitions - self._shards.keys()):
-                    shard = self._shards[index] = ShardThread(self._env, index, self._fail)
+                    former = self._leaving.pop(index, None)
+                    shard = self._shards[index] = ShardThread(self._env, index, self._fail, former)
                     shard.start()
             else:
-                leaving = [self._shards.pop(index) for index in change.partitions if index in self._shards]
-                for shard in leaving:
+                for index in change.partitions & self._shards.keys():
+                    shard = self._leaving[index] = self._shards.pop(index)
                     shard.signal_stop()
 
     def _follow(self) -> None:
