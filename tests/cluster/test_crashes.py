@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.cluster, pytest.mark.broker]
 
 _SHARDS: Final = 6
+_LIVED: Final = 90_000
+"""Milliseconds of due times that the long story goes through, however quick its machine."""
 
 
 def _specs(count: int) -> dict[str, tuple[dict[str, Any], int, int]]:
@@ -62,40 +64,50 @@ def _suspend_for_two_sessions(stage: Stage, victim: WorkerProcess, survivors: li
     victim.resume()
 
 
+def _replace(stage: Stage, victim: WorkerProcess, survivors: list[str], successor: str) -> WorkerProcess:
+    """SIGKILL; others own everything and catch up; then a new worker takes its share."""
+    victim.kill()
+    stage.owned_by(*survivors)
+    stage.decided_through(_moment(stage))
+    worker = stage.worker(successor)
+    _owns_some(stage, successor)
+    return worker
+
+
+def _owns_some(stage: Stage, name: str) -> None:
+    stage.until(f"{name} owns shards", lambda: name in {cursor.worker for cursor in stage.cursors().values()})
+
+
 def test_every_due_time_fires_exactly_once_through_kills_and_a_standstill(stage: Stage) -> None:
     stage.topics(_SHARDS)
     one, two, three = (stage.worker(name) for name in ("one", "two", "three"))
     everyone = {"one", "two", "three"}
     stage.until("three workers share the shards", lambda: {c.worker for c in stage.cursors().values()} == everyone)
     jobs = _write(stage, 200)
+    begun = _moment(stage)
     _all_fire(stage, jobs)
 
-    one.kill()
-    stage.owned_by("two", "three")
-    stage.decided_through(_moment(stage))
-    stage.worker("four")
-    stage.until("the new worker owns shards", lambda: "four" in {c.worker for c in stage.cursors().values()})
-
+    four = _replace(stage, one, ["two", "three"], "four")
     _suspend_for_two_sessions(stage, two, ["three", "four"])
-    stage.until("the continued worker owns shards again", lambda: "two" in {c.worker for c in stage.cursors().values()})
-
-    three.kill()
-    stage.owned_by("two", "four")
-    stage.decided_through(_moment(stage))
-    stage.worker("five")
-    stage.until("the second new worker owns shards", lambda: "five" in {c.worker for c in stage.cursors().values()})
+    _owns_some(stage, "two")
+    five = _replace(stage, three, ["two", "four"], "five")
 
     # And once more where the one that is stopped is in the middle of it all, and another dies meanwhile.
-    _suspend_for_two_sessions(stage, stage.workers[3], ["two", "five"])
+    _suspend_for_two_sessions(stage, four, ["two", "five"])
     two.kill()
     stage.owned_by("four", "five")
 
-    through = _moment(stage)
+    workers = [four, five]
+    while (through := _moment(stage)) < begun + _LIVED:
+        victim, survivor = workers
+        workers = [survivor, _replace(stage, victim, [survivor.name], f"next-{through}")]
+
     stage.decided_through(through)
     stage.catch_up()
     verdict = judge(stage.executions(), jobs, through)
     assert verdict.clean, verdict
-    assert verdict.expected > 3_000
+    periods = [grid.period for grid in jobs.values()]
+    assert verdict.expected > sum((_LIVED - period) // period for period in periods)
 
 
 def test_the_oracle_catches_workers_that_do_not_fence_each_other(stage: Stage) -> None:
