@@ -3,6 +3,7 @@
 # ruff: noqa: ANN401 - broken variants take the place of private methods
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 from typing_extensions import override
@@ -102,6 +103,50 @@ def an_outcome_in_a_foreign_partition_is_passed_on_once() -> None:
     assert bench.dues("a")[-1] == last
 
 
+def _outcomes_missed(bench: Bench, lose: Callable[[], object]) -> None:
+    """Three outcomes are applied, ``lose`` happens while nobody is there, then one comes that trips the breaker."""
+    bench.job("a", breaker={"failures": 1})
+    first = bench.machine("w0")
+    bench.live(first, 3_000)
+    runs = bench.executed("a")
+    for _ in range(3):
+        bench.client.append(OUTCOMES, 0, b"a", outcome.encode(runs[0], "succeeded"))
+    bench.live(first, 1_000)
+    assert bench.cursor().outcomes == 3
+    first.die()
+    lose()
+    second = bench.machine("w1")
+    bench.live(second, 1_000)
+    bench.client.append(OUTCOMES, 0, b"a", outcome.encode(runs[1], "failed"))
+    bench.live(second, 1_000)
+    assert bench.book(second).jobs["a"].state is State.ERRORED
+
+
+def _told(bench: Bench) -> list[Any]:
+    return [json.loads(event.value or b"") for event in bench.events("shard.outcomes_lost")]
+
+
+def outcomes_that_retention_took_are_reported_and_the_shard_goes_on() -> None:
+    bench = Bench()
+
+    def lose() -> None:
+        for run in ("a@2026-01-01T00:00:01Z", "a@2026-01-01T00:00:02Z"):
+            bench.client.append(OUTCOMES, 0, b"a", outcome.encode(run, "succeeded"))
+        bench.log.retain(OUTCOMES, 0, 5)
+
+    _outcomes_missed(bench, lose)
+    assert _told(bench) == [{"from": 3, "to": 5}]
+    third = bench.machine("w2")
+    bench.live(third, 1_000)
+    assert len(_told(bench)) == 1, "it is said once, whoever takes over"
+
+
+def outcomes_of_a_recreated_topic_are_heard() -> None:
+    bench = Bench()
+    _outcomes_missed(bench, lambda: bench.log.recreate(OUTCOMES))
+    assert _told(bench) == [{"from": 3, "to": 0}]
+
+
 class _Interrupted(PromptReader):
     """While it reads, something else happens."""
 
@@ -140,6 +185,10 @@ def a_shard_taken_over_while_outcomes_are_read_misses_none() -> None:
     assert [record.offset for record in follower.outcomes(0, 10)] == [0, 1, 2, 3]
 
 
+def _begins_nowhere(_: Any, __: int) -> None:
+    return None
+
+
 def _nothing_moves(_: Any) -> set[int]:
     return set()
 
@@ -161,6 +210,11 @@ def _forward_and_forget(self: Any, shard: Any, record: Any, now: int) -> None:
 
 _pause_document: Final = state._pause_document
 STORIES: Final = (
+    Story(
+        outcomes_that_retention_took_are_reported_and_the_shard_goes_on,
+        Broken(((Tail, "outcomes_begin", _begins_nowhere),)),
+    ),
+    Story(outcomes_of_a_recreated_topic_are_heard, Broken(((Tail, "outcomes_begin", _begins_nowhere),))),
     Story(a_shard_taken_over_while_outcomes_are_read_misses_none, Broken(((Tail, "_moving", _nothing_moves),))),
     Story(bad_records_hide_no_good_one_that_was_not_applied_yet, Broken(((Tail, "since", newest_per_key),))),
     Story(a_job_created_paused_stays_so_when_its_owner_dies, Broken(((state, "_pause_document", _without_created),))),

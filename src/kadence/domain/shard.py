@@ -13,7 +13,7 @@ from kadence.domain import breaker, changes, pausing, settle
 from kadence.domain.book import Book, Cursor
 from kadence.domain.decision import Decision, Fire
 from kadence.domain.job import Owed, Stage
-from kadence.domain.stimulus import BadOutcome, Change, Outcome, TargetChanged, Tick
+from kadence.domain.stimulus import BadOutcome, Change, Outcome, OutcomesLost, TargetChanged, Tick
 
 if TYPE_CHECKING:
     from kadence.domain.job import Job
@@ -53,6 +53,8 @@ class Shard:
             case BadOutcome():
                 self._refuse_outcome(stimulus)
                 book.cursor.outcomes = stimulus.offset + 1
+            case OutcomesLost(begin):
+                self._go_on_from(begin)
             case TargetChanged(topic, problem):
                 breaker.target_changed(book, topic, problem)
             case _:
@@ -86,6 +88,12 @@ class Shard:
                 "excerpt": bad.rejected.excerpt.decode("utf-8", "replace"),
             },
         )
+
+    def _go_on_from(self, begin: int) -> None:
+        """What outcomes the log has lost is not known; it is said, and the shard goes on with those that there are."""
+        book = self.book
+        book.say("shard.outcomes_lost", str(book.shard), detail={"from": book.cursor.outcomes, "to": begin})
+        book.cursor.outcomes = begin
 
     def _tick(self, limit: int) -> bool:
         """Decide everything from the cursor to now, in order of instants and, within one, of names."""

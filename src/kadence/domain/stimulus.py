@@ -152,6 +152,13 @@ class BadOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class OutcomesLost:
+    """The outcomes that the shard would read next are not there any more; the log begins at ``begin``."""
+
+    begin: int
+
+
+@dataclass(frozen=True, slots=True)
 class TargetChanged:
     """A target topic was looked at: ``problem`` is None where it can be written, else why it cannot."""
 
@@ -166,4 +173,4 @@ class Tick:
     limit: int
 
 
-Stimulus = Change | Outcome | BadOutcome | TargetChanged | Tick
+Stimulus = Change | Outcome | BadOutcome | OutcomesLost | TargetChanged | Tick

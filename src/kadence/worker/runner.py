@@ -12,7 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from kadence.domain.partition import partition_for
-from kadence.domain.stimulus import Change, Outcome, PutJob, TargetChanged, Tick
+from kadence.domain.stimulus import Change, Outcome, OutcomesLost, PutJob, TargetChanged, Tick
 from kadence.domain.walltime import TZDATA_VERSION
 from kadence.errors import FencedError, LogError, RefusedError
 from kadence.wire import control, event, outcome, state
@@ -227,6 +227,9 @@ class ShardRunner:
         for change in changes:
             shard.step(change, now)
         cursor.control = max(cursor.control, position)
+        begin = env.tail.outcomes_begin(self.index)
+        if begin is not None and begin != cursor.outcomes:
+            shard.step(OutcomesLost(begin), now)
         outcomes = env.tail.outcomes(self.index, _OUTCOMES)
         for record in outcomes:
             if record.offset >= cursor.outcomes:

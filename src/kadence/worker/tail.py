@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BATCH: Final = 5_000
+_ANSWER_SECONDS: Final = 5.0
 _FULL: Final = 20_000
 """Outcomes that wait for one shard before its partition is left alone for a while."""
 
@@ -76,6 +77,7 @@ class Tail:
         self._nonces: dict[str, int] = {}
         self._waiting: dict[int, deque[Record]] = {}
         self._parked: dict[int, int] = {}
+        self._begins: dict[int, int] = {}
         self._requests: deque[tuple[int, int | None]] = deque()
         self._listeners: dict[int, Callable[[], None]] = {}
         reader.assign(self._control, 0, EARLIEST)
@@ -101,7 +103,7 @@ class Tail:
             if error.topic != self._outcomes:
                 raise
             logger.warning("%s; retention has passed what was read; going on from the log's start", error)
-            self._reader.assign(error.topic, error.partition, EARLIEST)
+            self._begin_outcomes_anew(error.partition)
             return 0
         woken: set[int] = set()
         with self._lock:
@@ -119,6 +121,14 @@ class Tail:
         for listener in listeners:
             listener()
         return len(records)
+
+    def _begin_outcomes_anew(self, shard: int) -> None:
+        """Read a shard's outcomes from the log's start, and let the shard know where that is."""
+        self._reader.assign(self._outcomes, shard, EARLIEST)
+        begin, _ = self._reader.bounds(self._outcomes, shard, _ANSWER_SECONDS)
+        with self._lock:
+            if shard in self._waiting and shard not in self._moving():
+                self._begins[shard] = begin
 
     def _file(self, record: Record) -> range | tuple[int, ...]:
         """Put a control record on the shelf of each shard that it concerns."""
@@ -222,6 +232,7 @@ class Tail:
         with self._lock:
             self._waiting[shard] = deque()
             self._parked.pop(shard, None)
+            self._begins.pop(shard, None)
             self._requests.append((shard, offset))
 
     def leave_outcomes(self, shard: int) -> None:
@@ -230,6 +241,11 @@ class Tail:
             if self._waiting.pop(shard, None) is not None:
                 self._parked.pop(shard, None)
                 self._requests.append((shard, None))
+
+    def outcomes_begin(self, shard: int) -> int | None:
+        """Where the outcomes of a shard go on, told once, if those that it would read next are lost; else None."""
+        with self._lock:
+            return self._begins.pop(shard, None)
 
     def outcomes(self, shard: int, limit: int) -> list[Record]:
         """Take up to ``limit`` outcomes of a shard, in order."""
