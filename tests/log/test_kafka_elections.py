@@ -1,4 +1,4 @@
-"""A leader that goes away delays a transaction; it must not fail one."""
+"""A node that goes away delays a transaction, and it must not fail one; nor must it silence the rest of the cluster."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kadence.clock import SystemClock
+from kadence.errors import UnreachableError
 from kadence.log.kafka import KafkaLog
 
 if TYPE_CHECKING:
+    from kadence.log.kafka_admin import KafkaAdmin
     from kadence.testing.broker import Cluster
 
 pytestmark = pytest.mark.broker
@@ -44,3 +47,38 @@ def test_killing_each_node_in_turn_fails_no_transaction(three_brokers: Cluster, 
     killer.join()
     writer.close()
     assert committed > 0
+
+
+def test_facts_are_told_whichever_node_has_died_and_partitions_without_a_leader_are_among_them(
+    three_brokers: Cluster, namespace: str
+) -> None:
+    topic = f"{namespace}.single"
+    admin = KafkaLog(three_brokers.bootstrap_servers).admin()
+    admin.create(topic, 3, 1, {})  # one partition on each node
+    for index, node in enumerate(three_brokers.nodes):
+        _await_leaderless(admin, topic, 0)
+        node.kill()
+        try:
+            _await_leaderless(admin, topic, 1)
+        finally:
+            three_brokers.restart(index)
+    _await_leaderless(admin, topic, 0)
+    assert admin.brokers() == 3
+    admin.close()
+
+
+def _await_leaderless(admin: KafkaAdmin, topic: str, count: int) -> None:
+    """Ask one and the same admin, as a worker does for as long as it runs, until it says so."""
+    clock, pause = SystemClock(), threading.Event()
+    deadline = clock.monotonic() + 60_000
+    found: object = None
+    while clock.monotonic() < deadline:
+        try:
+            found = admin.describe([topic], timeout=3).get(topic)
+        except UnreachableError as error:
+            found = error
+        else:
+            if found is not None and found.leaderless == count:
+                return
+        pause.wait(0.1)
+    pytest.fail(f"{topic} never had {count} partitions without a leader; the last answer: {found}")

@@ -57,7 +57,16 @@ class Topic:
         if self.error is not None:
             return TopicInfo(self.name, "", 0, 0, writable=False, error=self.error)
         settings = {**DEFAULTS, **self.config} if config else {}
-        return TopicInfo(self.name, self.topic_id, len(self.partitions), self.replication, settings, self.writable)
+        return TopicInfo(
+            self.name,
+            self.topic_id,
+            len(self.partitions),
+            self.replication,
+            settings,
+            self.writable,
+            leaderless=sum(not each.available for each in self.partitions),
+            in_sync=self.replication,
+        )
 
 
 @dataclass(slots=True, eq=False)

@@ -138,7 +138,11 @@ class LogAppender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TopicInfo:
-    """What the cluster says of one topic. ``error`` is None or the broker's word for why it cannot be used."""
+    """What the cluster says of one topic. ``error`` is None or the broker's word for why it cannot be used.
+
+    ``leaderless`` counts partitions that no broker leads, ``in_sync`` the replicas that have everything, of the
+    partition with the fewest: both are about this moment, the rest lasts.
+    """
 
     name: str
     topic_id: str
@@ -147,6 +151,8 @@ class TopicInfo:
     config: Mapping[str, str] = field(default_factory=dict)
     writable: bool = True
     error: str | None = None
+    leaderless: int = 0
+    in_sync: int = 1
 
 
 class LogAdmin(Protocol):
