@@ -92,14 +92,22 @@ class Worker:
     def start(self) -> None:
         """Check the topics, join the group, and return; shards are taken over in the background.
 
-        Raises `ConfigurationError` where topics or settings are not as they must be, `UnreachableError`.
+        Raises `ConfigurationError` where topics or settings are not as they must be, `UnreachableError`; what was
+        opened until then is released.
         """
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self) -> None:
         settings = self.settings
         log = self._log or KafkaLog(settings.bootstrap_servers, settings.kafka, client_id=self.worker_id)
         self._admin = log.admin()
         shards, control_id = self._check()
-        tail = Tail(log.reader(), settings.namespace, shards, self._on_cursor)
         self._tail_end = self._control_end(log)
+        tail = Tail(log.reader(), settings.namespace, shards, self._on_cursor)
         self._env = Environment(
             log=log,
             clock=self._clock,
