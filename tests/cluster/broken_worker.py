@@ -16,8 +16,8 @@ from kadence.settings import Settings
 from kadence.worker.worker import Worker
 
 if TYPE_CHECKING:
-    from kadence.log.kafka_membership import KafkaMembership
-    from kadence.log.kafka_writer import KafkaWriter
+    from kadence.log.kafka.membership import KafkaMembership
+    from kadence.log.kafka.writer import KafkaWriter
     from kadence.log.port import Assigned, Membership
 
 

@@ -6,13 +6,13 @@ from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from kadence.log.memory import MemoryLog
-from kadence.log.memory_faults import Fault, LateEndTxn, UnknownCommit
+from kadence.log.memory.faults import Fault, LateEndTxn, UnknownCommit
 from tests.log.bench import FILLER, Trouble, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from kadence.log.memory_faults import Point
+    from kadence.log.memory.faults import Point
     from kadence.log.port import Log
 
 _FAULTS: Final[Mapping[Trouble, Fault | None]] = {

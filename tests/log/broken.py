@@ -6,19 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from kadence.log import (
-    memory,
-    memory_cluster,
-    memory_group,
-    memory_partition,
-    memory_reader,
-    memory_transactions,
-)
+from kadence.log import memory
 from kadence.log.port import LATEST, Assigned, Receipt
 
-_PartitionLog: Final = memory_partition.PartitionLog
-_Transactions: Final = memory_transactions.Transactions
-_Cluster: Final = memory_cluster.Cluster
+_PartitionLog: Final = memory.partition.PartitionLog
+_Transactions: Final = memory.transactions.Transactions
+_Cluster: Final = memory.cluster.Cluster
 
 
 @dataclass(frozen=True)
@@ -32,13 +25,13 @@ class Broken:
 
 
 def _takeover_without_abort(self: Any, transactional_id: str) -> int:
-    holder = self._holders.setdefault(transactional_id, memory_transactions._Holder())
+    holder = self._holders.setdefault(transactional_id, memory.transactions._Holder())
     holder.epoch += 1
     return int(holder.epoch)
 
 
 def _takeover_that_commits(self: Any, transactional_id: str) -> int:
-    holder = self._holders.setdefault(transactional_id, memory_transactions._Holder())
+    holder = self._holders.setdefault(transactional_id, memory.transactions._Holder())
     self.commit(transactional_id, holder.epoch)
     holder.epoch += 1
     return int(holder.epoch)
@@ -119,7 +112,7 @@ def _read_more_than_asked(self: Any, position: int, limit: int) -> Any:
     return _read(self, position, 2 * limit)
 
 
-_assign: Final = memory_reader.MemoryReader.assign
+_assign: Final = memory.reader.MemoryReader.assign
 
 
 def _assign_past_the_next_record(self: Any, topic: str, partition: int, offset: int) -> None:
@@ -149,7 +142,7 @@ VARIANTS: Final = {
         ),
     ),
     "shows aborted records": Broken(
-        memory_partition._Entry,
+        memory.partition._Entry,
         "visible",
         lambda _: True,
         (
@@ -223,31 +216,31 @@ VARIANTS: Final = {
         ("compaction keeps the last value of each key, at its offset",),
     ),
     "compacts nothing": Broken(
-        memory_partition,
+        memory.partition,
         "_survives",
         _keep_all,
         ("compaction keeps the last value of each key, at its offset",),
     ),
     "keeps tombstones for ever": Broken(
-        memory_partition,
+        memory.partition,
         "_survives",
         _keep_tombstones,
         ("compaction drops an old tombstone with the values it deleted",),
     ),
     "drops a tombstone before its values": Broken(
-        memory_partition,
+        memory.partition,
         "_survives",
         _drop_tombstones_values_kept,
         ("compaction drops an old tombstone with the values it deleted",),
     ),
     "gives partitions away before they are free": Broken(
-        memory_group.Group,
+        memory.group.Group,
         "_given",
         _give_before_it_is_free,
         ("two members share the partitions, and those that move are revoked first",),
     ),
     "revokes nothing": Broken(
-        memory_group,
+        memory.group,
         "_taken",
         _give_nothing_up,
         (
@@ -275,7 +268,7 @@ VARIANTS: Final = {
         _PartitionLog, "read", _read_more_than_asked, ("a read returns at most what was asked for",)
     ),
     "skips the record after LATEST": Broken(
-        memory_reader.MemoryReader,
+        memory.reader.MemoryReader,
         "assign",
         _assign_past_the_next_record,
         ("LATEST is resolved at once: what is appended afterwards is seen",),

@@ -13,7 +13,7 @@ from tests.log.acl import AclOperation, ResourceType, delete_topic, forbid
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kadence.log.kafka_admin import KafkaAdmin
+    from kadence.log.kafka.admin import KafkaAdmin
     from kadence.testing.broker import Cluster
 
 pytestmark = pytest.mark.broker

@@ -7,7 +7,7 @@ from confluent_kafka import KafkaError
 
 from kadence.errors import ConfigurationError, FencedError, RefusedError, UncleanError, UnreachableError
 from kadence.log.kafka import PROTECTED, KafkaLog
-from kadence.log.kafka_errors import in_transaction, outside_transaction, taken_over
+from kadence.log.kafka.errors import in_transaction, outside_transaction, taken_over
 
 NOWHERE = "127.0.0.1:1"  # a port that is never listened on
 EVERY_CODE = sorted(

@@ -12,7 +12,7 @@ from kadence.errors import UnreachableError
 from kadence.log.kafka import KafkaLog
 
 if TYPE_CHECKING:
-    from kadence.log.kafka_admin import KafkaAdmin
+    from kadence.log.kafka.admin import KafkaAdmin
     from kadence.testing.broker import Cluster
 
 pytestmark = pytest.mark.broker

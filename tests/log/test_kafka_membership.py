@@ -16,7 +16,7 @@ from tests.log.acl import AclOperation, ResourceType, forbid
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kadence.log.kafka_membership import KafkaMembership
+    from kadence.log.kafka.membership import KafkaMembership
     from kadence.testing.broker import Cluster
 
 pytestmark = pytest.mark.broker

@@ -16,7 +16,7 @@ from kadence.log.port import EARLIEST, LATEST
 from tests.log.acl import AclOperation, ResourceType, forbid
 
 if TYPE_CHECKING:
-    from kadence.log.kafka_reader import KafkaReader
+    from kadence.log.kafka.reader import KafkaReader
     from kadence.log.port import Record
     from kadence.testing.broker import Cluster
 

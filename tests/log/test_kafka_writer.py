@@ -17,7 +17,7 @@ from tests.log.acl import AclOperation, ResourceType, delete_topic, forbid
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kadence.log.kafka_writer import KafkaWriter
+    from kadence.log.kafka.writer import KafkaWriter
     from kadence.log.port import Record
     from kadence.testing.broker import Cluster
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kadence.errors import FencedError
 from kadence.log.memory import MemoryLog
-from kadence.log.memory_group import balance
+from kadence.log.memory.group import balance
 from kadence.log.port import EARLIEST, Assigned, Revoked
 
 

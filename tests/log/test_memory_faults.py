@@ -6,7 +6,7 @@ import pytest
 
 from kadence.errors import FencedError, RefusedError, UncleanError, UnreachableError
 from kadence.log.memory import MemoryLog
-from kadence.log.memory_faults import (
+from kadence.log.memory.faults import (
     POSSIBLE,
     Crash,
     DuplicateEndTxn,
@@ -19,8 +19,8 @@ from kadence.log.memory_faults import (
     UnknownCommit,
     Unreachable,
 )
-from kadence.log.memory_transactions import EndTxn, Markers
-from kadence.log.memory_writer import MemoryWriter
+from kadence.log.memory.transactions import EndTxn, Markers
+from kadence.log.memory.writer import MemoryWriter
 from kadence.log.port import EARLIEST, LATEST, Log
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from kadence.log.memory_faults import POSSIBLE, DuplicateEndTxn
-from kadence.log.memory_transactions import EndTxn
+from kadence.log.memory.faults import POSSIBLE, DuplicateEndTxn
+from kadence.log.memory.transactions import EndTxn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
     from kadence.log.memory import MemoryLog
-    from kadence.log.memory_faults import Fault, Point
+    from kadence.log.memory.faults import Fault, Point
     from tests.sim.times import BrokerTime
 
 POINTS: Final[tuple[Point, ...]] = (
@@ -46,7 +46,7 @@ _APPENDS: Final = frozenset({"writer.send", "writer.commit", "appender.append"})
 
 
 class SeededFaults:
-    """A `kadence.log.memory_faults.Faults`: each effect of a worker fails with probability ``rate``.
+    """A `kadence.log.memory.faults.Faults`: each effect of a worker fails with probability ``rate``.
 
     Every append takes a millisecond, so that broker times put all records into one order. ``torn`` is called around
     the late arrival of a duplicated EndTxn, which may commit half a transaction.

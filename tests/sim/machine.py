@@ -6,7 +6,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from kadence.errors import ClockSkewError, LogError
-from kadence.log.memory_faults import SimulatedCrash
+from kadence.log.memory.faults import SimulatedCrash
 from kadence.metrics import Metrics
 from kadence.worker.environment import Environment
 from kadence.worker.runner import ShardRunner
@@ -15,9 +15,9 @@ from kadence.worker.targets import Targets
 
 if TYPE_CHECKING:
     from kadence.log.memory import MemoryLog, MemoryProcess
-    from kadence.log.memory_admin import MemoryAdmin
-    from kadence.log.memory_reader import MemoryReader
-    from kadence.log.memory_writer import MemoryAppender
+    from kadence.log.memory.admin import MemoryAdmin
+    from kadence.log.memory.reader import MemoryReader
+    from kadence.log.memory.writer import MemoryAppender
     from kadence.log.port import Assigned, LogWriter, Record, Revoked
     from tests.sim.times import MachineClock
 

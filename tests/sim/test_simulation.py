@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kadence.log.memory_faults import POSSIBLE
+from kadence.log.memory.faults import POSSIBLE
 from tests.sim.broken import VARIANTS
 from tests.sim.faults import POINTS
 from tests.sim.simulation import first_caught, simulate

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from kadence.log.memory import MemoryProcess
-    from kadence.log.memory_writer import MemoryWriter
+    from kadence.log.memory.writer import MemoryWriter
     from kadence.log.port import Record
     from tests.sim.times import BrokerTime
 

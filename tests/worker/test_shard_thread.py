@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from kadence.errors import KadenceError
     from kadence.log.memory import MemoryProcess
-    from kadence.log.memory_writer import MemoryWriter
+    from kadence.log.memory.writer import MemoryWriter
 
 _PATIENCE: Final = 30.0
 

@@ -10,16 +10,16 @@ from confluent_kafka import KafkaError, KafkaException
 
 from kadence.clock import SystemClock
 from kadence.errors import UnreachableError
-from kadence.log.kafka_connection import logged
-from kadence.log.kafka_delivery import receipt_of
-from kadence.log.kafka_errors import cause, is_fatal, outside_transaction
+from kadence.log.kafka.connection import logged
+from kadence.log.kafka.delivery import receipt_of
+from kadence.log.kafka.errors import cause, is_fatal, outside_transaction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from confluent_kafka import Message, Producer
 
-    from kadence.log.kafka_connection import Connection
+    from kadence.log.kafka.connection import Connection
     from kadence.log.port import Receipt
 
 _LOOK_EVERY: Final = 0.02

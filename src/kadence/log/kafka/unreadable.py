@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import TopicPartition
 
-from kadence.log.kafka_errors import UNREADABLE
+from kadence.log.kafka.errors import UNREADABLE
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer

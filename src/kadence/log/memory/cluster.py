@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 from kadence.domain.partition import partition_for
 from kadence.errors import RefusedError, UnreachableError
-from kadence.log.memory_faults import Boundary
-from kadence.log.memory_partition import PartitionLog
-from kadence.log.memory_transactions import Transactions
+from kadence.log.memory.faults import Boundary
+from kadence.log.memory.partition import PartitionLog
+from kadence.log.memory.transactions import Transactions
 from kadence.log.port import TopicInfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from kadence.log.memory_group import Group
+    from kadence.log.memory.group import Group
 
 DEFAULTS: Final[Mapping[str, str]] = {
     "cleanup.policy": "delete",

@@ -8,9 +8,9 @@ from kadence.errors import OffsetOutOfRangeError, UnreachableError
 from kadence.log.port import EARLIEST, LATEST
 
 if TYPE_CHECKING:
-    from kadence.log.memory_cluster import Cluster
-    from kadence.log.memory_faults import Process
-    from kadence.log.memory_partition import PartitionLog
+    from kadence.log.memory.cluster import Cluster
+    from kadence.log.memory.faults import Process
+    from kadence.log.memory.partition import PartitionLog
     from kadence.log.port import Record
 
 

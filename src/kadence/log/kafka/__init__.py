@@ -8,12 +8,12 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from kadence.log.kafka_admin import KafkaAdmin
-from kadence.log.kafka_appender import KafkaAppender
-from kadence.log.kafka_connection import BATCH_BYTES, PROTECTED, Connection
-from kadence.log.kafka_membership import KafkaMembership
-from kadence.log.kafka_reader import KafkaReader
-from kadence.log.kafka_writer import KafkaWriter
+from kadence.log.kafka.admin import KafkaAdmin
+from kadence.log.kafka.appender import KafkaAppender
+from kadence.log.kafka.connection import BATCH_BYTES, PROTECTED, Connection
+from kadence.log.kafka.membership import KafkaMembership
+from kadence.log.kafka.reader import KafkaReader
+from kadence.log.kafka.writer import KafkaWriter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,13 +9,13 @@ from confluent_kafka import OFFSET_END, TopicPartition
 
 from kadence.clock import SystemClock
 from kadence.errors import ConfigurationError
-from kadence.log.kafka_errors import UNJOINABLE
+from kadence.log.kafka.errors import UNJOINABLE
 from kadence.log.port import Assigned, Revoked
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError
 
-    from kadence.log.kafka_connection import Connection
+    from kadence.log.kafka.connection import Connection
 
 _DEFAULTS: Final = {
     "session.timeout.ms": 10_000,

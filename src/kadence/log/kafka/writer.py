@@ -13,16 +13,16 @@ from confluent_kafka import KafkaException
 
 from kadence.clock import SystemClock
 from kadence.errors import LogError, RefusedError, UncleanError, UnreachableError
-from kadence.log.kafka_admin import KafkaAdmin
-from kadence.log.kafka_delivery import Ack, Failures
-from kadence.log.kafka_errors import FENCED, cause, in_transaction, taken_over
+from kadence.log.kafka.admin import KafkaAdmin
+from kadence.log.kafka.delivery import Ack, Failures
+from kadence.log.kafka.errors import FENCED, cause, in_transaction, taken_over
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from confluent_kafka import KafkaError, Producer
 
-    from kadence.log.kafka_connection import Connection
+    from kadence.log.kafka.connection import Connection
     from kadence.log.port import Receipt
 
 TRANSACTION_TIMEOUT_MS: Final = 60_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kadence.errors import RefusedError, UncleanError
-from kadence.log.kafka_connection import logged
-from kadence.log.kafka_errors import DROPPED, REFUSED
+from kadence.log.kafka.connection import logged
+from kadence.log.kafka.errors import DROPPED, REFUSED
 from kadence.log.port import Receipt
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from kadence.errors import ConfigurationError
-from kadence.log.kafka_errors import cause, is_grave
+from kadence.log.kafka.errors import cause, is_grave
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,8 +12,8 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from kadence.clock import SystemClock
 from kadence.errors import ConfigurationError, LogError, OffsetOutOfRangeError, UnreachableError
-from kadence.log.kafka_errors import MISSING, OUT_OF_RANGE, UNREADABLE, cause, is_unreachable
-from kadence.log.kafka_unreadable import end_of_batch
+from kadence.log.kafka.errors import MISSING, OUT_OF_RANGE, UNREADABLE, cause, is_unreachable
+from kadence.log.kafka.unreadable import end_of_batch
 from kadence.log.port import LATEST, Record
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Consumer, Message
     from confluent_kafka._types import HeadersType
 
-    from kadence.log.kafka_connection import Connection
+    from kadence.log.kafka.connection import Connection
 
 RECEIVE_BYTES: Final = 256 * 1024 * 1024
 """The largest answer, and the largest inflated batch, that a reader takes in."""

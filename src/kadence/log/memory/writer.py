@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kadence.errors import LogError, RefusedError, UncleanError, UnreachableError
-from kadence.log.memory_faults import DuplicateEndTxn, Hold, LateEndTxn, SlowMarkers, UnknownCommit
-from kadence.log.memory_transactions import EndTxn
+from kadence.log.memory.faults import DuplicateEndTxn, Hold, LateEndTxn, SlowMarkers, UnknownCommit
+from kadence.log.memory.transactions import EndTxn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from kadence.log.memory_cluster import Cluster
-    from kadence.log.memory_faults import Fault, Point, Process
-    from kadence.log.memory_partition import PartitionLog
+    from kadence.log.memory.cluster import Cluster
+    from kadence.log.memory.faults import Fault, Point, Process
+    from kadence.log.memory.partition import PartitionLog
     from kadence.log.port import Receipt
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kadence.errors import FencedError, UncleanError
-from kadence.log.memory_partition import Outcome, Transaction
+from kadence.log.memory.partition import Outcome, Transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kadence.log.memory_partition import PartitionLog
+    from kadence.log.memory.partition import PartitionLog
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # re-exported
 
 from kadence.clock import SystemClock
 from kadence.errors import ConfigurationError, NotFoundError, UnreachableError
-from kadence.log.kafka_errors import MISSING, cause, is_unreachable
+from kadence.log.kafka.errors import MISSING, cause, is_unreachable
 from kadence.log.port import TopicInfo
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         TopicDescription,
     )
 
-    from kadence.log.kafka_connection import Connection
+    from kadence.log.kafka.connection import Connection
 
 _LOOK_EVERY: Final = 0.02
 _MARGIN_SECONDS: Final = 1.0

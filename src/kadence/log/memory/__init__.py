@@ -13,20 +13,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kadence.log.memory_admin import MemoryAdmin, MemoryMembership
-from kadence.log.memory_cluster import Cluster
-from kadence.log.memory_faults import Process
-from kadence.log.memory_group import Group
-from kadence.log.memory_reader import MemoryReader
-from kadence.log.memory_writer import MemoryAppender, MemoryWriter
+from kadence.log.memory.admin import MemoryAdmin, MemoryMembership
+from kadence.log.memory.cluster import Cluster
+from kadence.log.memory.faults import Process
+from kadence.log.memory.group import Group
+from kadence.log.memory.reader import MemoryReader
+from kadence.log.memory.writer import MemoryAppender, MemoryWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kadence.log.memory_faults import Faults
-    from kadence.log.memory_group import Member
-    from kadence.log.memory_partition import PartitionLog
-    from kadence.log.memory_transactions import InFlight
+    from kadence.log.memory.faults import Faults
+    from kadence.log.memory.group import Member
+    from kadence.log.memory.partition import PartitionLog
+    from kadence.log.memory.transactions import InFlight
     from kadence.log.port import Record
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kadence.errors import RefusedError, UnreachableError
-from kadence.log.memory_group import Member
+from kadence.log.memory.group import Member
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from kadence.log.memory_cluster import Cluster
-    from kadence.log.memory_faults import Process
-    from kadence.log.memory_group import Group
+    from kadence.log.memory.cluster import Cluster
+    from kadence.log.memory.faults import Process
+    from kadence.log.memory.group import Group
     from kadence.log.port import Assigned, Revoked, TopicInfo
 
 
