@@ -78,6 +78,7 @@ BAD: list[tuple[str, object, str]] = [
     ("target", {"headers": {f"h{n}": "" for n in range(51)}}, "at most 50 headers"),
     ("payload_text", {}, "must be a string, not an object"),
     ("payload_base64", "A", "base64"),
+    ("payload", [1e15] * 14_000, "payload: has 266001 bytes"),
     ("payload_base64", "AP8=\n", "base64"),
     ("payload_base64", 5, "base64"),
     ("tags", ["ok", "not ok"], "is no tag"),

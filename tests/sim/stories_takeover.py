@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import pytest
 
-from kadence.domain import restore
+from kadence.domain import fields, restore
 from kadence.errors import ConfigurationError
-from kadence.wire import state
+from kadence.wire import state, strict
 from kadence.worker import tail
 from kadence.worker.takeover import PATIENCE, Takeover
 from tests.sim.bench import CONTROL, STATE, Bench
@@ -63,6 +63,40 @@ def a_takeover_waits_for_a_tail_that_is_held_back() -> None:
     in_time = [due for due in bench.dues("job-03") if due > 3]
     assert in_time == []
     assert len(bench.executed("job-03")) == before
+
+
+def a_spec_as_large_and_deep_as_may_be_outlives_a_bad_update() -> None:
+    bench = Bench()
+    payload: object = "x" * 261_000
+    for _ in range(15):
+        payload = [payload]
+    bench.job("a", payload=payload)
+    first = bench.machine("w0")
+    bench.live(first, 1_000)
+    bench.client.append(CONTROL, 0, b"job/a", b"{")
+    bench.live(first, 1_000)
+    before = len(bench.executed("a"))
+    first.die()
+    bench.compact(CONTROL, times=2)
+    second = bench.machine("w1")
+    bench.live(second, 1_000)
+    assert len(bench.executed("a")) > before
+
+
+def the_errors_of_a_whole_transaction_fit_into_a_cursor() -> None:
+    bench = Bench()
+    bench.job("a")
+    first = bench.machine("w0")
+    bench.live(first, 1_000)
+    spec = {"schedule": {"every": "1s"}, "target": {"headers": {"ce_" + "x" * 200_000: "1"}}}
+    last = max(bench.write(f"job/bad-{number}", spec) for number in range(20))
+    bench.settle(first)
+    assert bench.cursor().control > last
+    first.die()
+    second = bench.machine("w1")
+    bench.live(second, 1_000)
+    assert bench.cursor().worker == "w1"
+    assert len(set(bench.executed("a"))) == len(bench.executed("a"))
 
 
 def what_was_removed_while_all_were_away_is_not_wanted() -> None:
@@ -142,6 +176,8 @@ def _done(takeover: Any) -> bool:
 STORIES: Final = (
     Story(a_barrier_outlives_no_cursor_even_after_a_crash_and_compaction, Broken(((state, "BARRIER", state.CURSOR),))),
     Story(a_takeover_waits_for_a_tail_that_is_held_back, Broken(((Takeover, "_await_control", do_not_await_control),))),
+    Story(a_spec_as_large_and_deep_as_may_be_outlives_a_bad_update, Broken(((strict, "_WRAPPED", 0),))),
+    Story(the_errors_of_a_whole_transaction_fit_into_a_cursor, Broken(((fields, "MAX_ERROR", 10**6),))),
     Story(what_was_removed_while_all_were_away_is_not_wanted, Broken(((restore, "_withdraw_absent", _do_nothing),))),
     Story(a_recreated_control_topic_is_refused_with_the_remedy, Broken(((Takeover, "_check_control", _do_nothing),))),
     Story(

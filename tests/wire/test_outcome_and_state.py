@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kadence.domain.fields import InvalidError
 from kadence.domain.job import Job, Owed, Stage
 from kadence.domain.schedule import Every
 from kadence.domain.spec import Timing
@@ -117,3 +118,11 @@ def test_bounds_from_before_any_time_that_can_be_written_survive_a_round_trip() 
     read = state.decode_job("a", state.encode_job(job), "kadence")
     assert isinstance(read, state.JobRecord)
     assert (read.job.floor, read.job.owed) == (0, (Owed(Timing(Every(1000)), 0, golden.NINE, Stage.RUNNING),))
+
+
+def test_a_cursor_that_names_500_of_the_longest_errors_fits_a_record_and_is_read_back() -> None:
+    errors = tuple((offset, str(InvalidError("\x01" * 10_000))) for offset in range(500))
+    record = state.CursorRecord(golden.NINE, None, 500, "id", 0, "w", "2026f", errors)
+    value = state.encode_cursor(record)
+    assert len(value) < 1_000_000, "librdkafka's message.max.bytes"
+    assert state.decode_cursor(value) == record

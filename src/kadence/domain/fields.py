@@ -15,8 +15,15 @@ MAX_TEXT: Final = 1_000
 _MAX_DESCRIPTION: Final = 10_000
 
 
+MAX_ERROR: Final = 300
+"""Characters of an error. It stands in the cursor beside those of a whole transaction, so it quotes no 200 KB name."""
+
+
 class InvalidError(ValueError):
-    """A value breaks the contract; ``str(error)`` names the field and what it takes."""
+    """A value breaks the contract; ``str(error)`` names the field and what it takes, in at most `MAX_ERROR`."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message if len(message) <= MAX_ERROR else f"{message[: MAX_ERROR - 1]}…")
 
 
 def read_fields(document: object, readers: Mapping[str, Callable[[object], object]], what: str) -> dict[str, object]:

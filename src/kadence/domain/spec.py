@@ -28,6 +28,8 @@ Policy = Literal["skip", "latest", "all"]
 MAX_TAGS: Final = 100
 MAX_HEADERS: Final = 50
 MAX_ATTEMPTS: Final = 100
+MAX_PAYLOAD: Final = 256 * 1024
+"""Bytes of a payload as it is sent: ``1e15`` is written there in full, four times as long."""
 DAY: Final = 86_400_000
 _MAX_REVISION: Final = 2**53
 _MAX_FACTOR: Final = 100.0
@@ -234,6 +236,14 @@ def _headers(value: object) -> tuple[tuple[str, str], ...]:
     return tuple(value.items())
 
 
+def _json_payload(value: object) -> Payload:
+    data = compact_json(value)
+    if len(data) > MAX_PAYLOAD:
+        msg = f"has {len(data)} bytes with its numbers written out; the most is {MAX_PAYLOAD}"
+        raise InvalidError(msg)
+    return Payload(data, "payload")
+
+
 def _text_payload(value: object) -> Payload:
     if not isinstance(value, str):
         msg = f"must be a string, not {read.kind_of(value)}"
@@ -290,7 +300,7 @@ _READERS: Final[Mapping[str, Callable[[object], object]]] = {
         max_probe_after=read.positive_duration,
     ),
     "target": _part(Target, "target", topic=topic_name, key=read.text, headers=_headers),
-    "payload": lambda value: Payload(compact_json(value), "payload"),
+    "payload": _json_payload,
     "payload_text": _text_payload,
     "payload_base64": _base64_payload,
     "tags": _tags,

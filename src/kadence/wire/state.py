@@ -144,7 +144,7 @@ class JobRecord:
 def decode_job(name: str, value: bytes, namespace: str) -> JobRecord | Rejected:
     """The job that a state record describes."""
     try:
-        found = _object(strict.loads(value))
+        found = _object(strict.loads(value, own=True))
         job = Job(name)
         job.state = State(cast("str", found["state"]))
         job.finished = job.state is State.FINISHED
@@ -236,7 +236,7 @@ def encode_hold(applied: AppliedHold) -> bytes:
 def decode_hold(name: str, value: bytes, namespace: str) -> AppliedHold | Rejected:
     """The hold that a state record describes."""
     try:
-        found = _object(strict.loads(value))
+        found = _object(strict.loads(value, own=True))
         own = ("offset", "from", "at", "started", "ended", "by", "reason")
         mine = {field_: found.pop(field_) for field_ in own if field_ in found}
         change = control.decode(control.key_of("hold", name), compact_json(found), 0, 0, namespace)
@@ -298,7 +298,7 @@ def encode_cursor(record: CursorRecord) -> bytes:
 def decode_cursor(value: bytes) -> CursorRecord | Rejected:
     """The cursor in a record."""
     try:
-        found = _object(strict.loads(value))
+        found = _object(strict.loads(value, own=True))
         rejected = [_object(item) for item in cast("list[object]", found.get("rejected") or [])]
         return CursorRecord(
             through=_instant(found["through"]),

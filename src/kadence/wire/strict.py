@@ -16,9 +16,12 @@ MAX_VALUE: Final = 256 * 1024
 MAX_NESTING: Final = 16
 
 
-def loads(data: bytes) -> object:
-    """The JSON value in ``data``. Raises `InvalidError` with one sentence."""
-    if len(data) > MAX_VALUE:
+def loads(data: bytes, *, own: bool = False) -> object:
+    """The JSON value in ``data``. Raises `InvalidError` with one sentence.
+
+    ``own``: a record of a worker's, which wraps what others wrote, a whole spec say, and so may be larger and deeper.
+    """
+    if len(data) > MAX_VALUE and not own:
         msg = f"the value has {len(data)} bytes; the most is {MAX_VALUE}"
         raise InvalidError(msg)
     try:
@@ -34,10 +37,12 @@ def loads(data: bytes) -> object:
     except ValueError as error:
         msg = f"the value is not JSON: {error}"
         raise InvalidError(msg) from None
-    _check(value, escaped=b"\\u" in data)
+    _check(value, escaped=b"\\u" in data, nesting=MAX_NESTING + _WRAPPED if own else MAX_NESTING)
     return value
 
 
+_WRAPPED: Final = 4
+"""How much deeper a worker's own record is than what it wraps."""
 _TOO_DEEP: Final = f"the value nests deeper than {MAX_NESTING}"
 
 
@@ -56,7 +61,7 @@ def _constant(name: str) -> NoReturn:
     raise InvalidError(msg)
 
 
-def _check(value: object, *, escaped: bool) -> None:
+def _check(value: object, *, escaped: bool, nesting: int) -> None:
     """Depth, infinities (1e999 parses as one), and where an escape was used, lone surrogates."""
     layer, depth = [value], 0
     while layer:
@@ -76,6 +81,6 @@ def _check(value: object, *, escaped: bool) -> None:
                     msg = "a string holds half a surrogate pair"
                     raise InvalidError(msg)
         depth += any(isinstance(item, (dict, list)) for item in layer)
-        if depth > MAX_NESTING:
+        if depth > nesting:
             raise InvalidError(_TOO_DEEP)
         layer = below
