@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from kadence.domain.job import State
+from kadence.wire import control
 from tests.domain.story import Story, every, when
 
 
@@ -272,3 +273,52 @@ def test_a_key_that_is_absent_is_not_wanted() -> None:
     story.tick(15)
     assert (story.dues("a"), story.dues("b"), story.dues("c")) == ([], [10], [10])
     assert {key for key in story.state if key != b"cursor"} == {b"job/b", b"job/c"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("pause/a", {"paused": True}),
+        ("pause/a", {"paused": True, "until": when(100)}),
+        ("hold/h", {"match": {"all": True}}),
+        ("job/a", {"schedule": {"at": when(2)}}),
+    ],
+)
+def test_a_record_of_a_later_version_comes_into_force_with_a_worker_that_knows_it(
+    key: str, value: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story = Story()
+    story.control("job/a", every(1), at=0)
+    story.control("job/b", every(1), at=0)
+    story.tick(2)
+    story.control(key, {**value, "v": 2}, at=2)
+    story.control("pause/c", {"paused": True, "v": 2}, at=2)
+    story.tick(4)
+    assert len(story.refused) == 2
+    monkeypatch.setattr(control, "VERSION", 2)
+    story.rebuild()
+    story.control("job/c", every(1), at=4)
+    story.tick(8)
+    assert (story.dues("a"), story.dues("c")) == ([1, 2, 3, 4], [])
+    assert story.dues("b") == ([1, 2, 3, 4] if key == "hold/h" else [1, 2, 3, 4, 5, 6, 7, 8])
+
+
+def test_a_pause_that_is_over_does_not_come_back_with_the_next_owner() -> None:
+    story = Story()
+    story.control("pause/a", {"paused": True, "until": when(3)}, at=0)
+    story.tick(5)
+    story.control("job/a", every(1), at=5)
+    story.tick(6)
+    story.rebuild()
+    story.tick(8)
+    assert story.dues() == [6, 7, 8]
+    assert len(story.said("job.paused")) == 1
+
+
+def test_a_command_written_for_a_record_in_force_is_stale() -> None:
+    story = Story()
+    story.control("job/a", every(100), at=0)
+    story.control("trigger/a/one", {"if_offset": 0}, at=1)
+    story.control("trigger/a/one", {"if_offset": -1}, at=1)
+    story.commit()
+    assert (len(story.refused), story.triggers()) == (1, ["one"])

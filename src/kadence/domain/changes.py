@@ -297,6 +297,7 @@ def _trigger(book: Book, change: Change, id_: str, payload: bytes | None) -> Non
     if job is None or job.spec is None:
         msg = f"there is no job {change.name!r} to trigger"
         raise Refused(msg)
+    _check_in_force(change, NO_OFFSET)  # a command acts once: nothing stays in force under its key
     if id_ in job.ids:
         msg = f"duplicate: id {id_!r} was triggered before"
         raise Refused(msg)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from kadence.domain import changes, pausing
 from kadence.domain.job import NO_OFFSET, Operator
-from kadence.domain.stimulus import DeleteJob, PutJob, Rejected
+from kadence.domain.stimulus import DeleteJob, PauseJob, PutJob, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kadence.domain.book import Book
     from kadence.domain.job import AppliedHold, Job
     from kadence.domain.spec import JobSpec
-    from kadence.domain.stimulus import Change
+    from kadence.domain.stimulus import Change, Wish
 
 
 @dataclass(slots=True)
@@ -135,9 +135,16 @@ def _in_force(book: Book, key: tuple[str, str], change: Change) -> bool:
         case "job":
             return isinstance(change.wish, DeleteJob) or (job is not None and job.spec_offset == change.offset)
         case "pause":
-            return job is None or job.pause is None or job.pause.offset >= change.offset
+            if job is None or job.pause is None:
+                return not _pauses(change.wish, book.now)  # a resume leaves no trace on a job created since
+            return job.pause.offset >= change.offset
         case "hold":
             applied = book.holds.get(name)
             return applied is not None and (applied.offset == change.offset or _torn(book, applied.offset))
         case _:
             return True
+
+
+def _pauses(wish: Wish, now: int) -> bool:
+    """Whether a wish is a pause that is not over."""
+    return isinstance(wish, PauseJob) and (wish.until is None or wish.until > now)

@@ -7,6 +7,7 @@ at most 16 and at most 256 KiB. These limits are part of the contract.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from math import isinf
 from typing import Final, NoReturn
 
@@ -49,8 +50,7 @@ _TOO_DEEP: Final = f"the value nests deeper than {MAX_NESTING}"
 def _pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        [(twice, _), *_] = Counter(name for name, _ in pairs).most_common(1)
         msg = f"the name {twice[:64]!r} stands twice in one object"
         raise InvalidError(msg)
     return found
