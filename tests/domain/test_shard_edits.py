@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kadence.domain import changes, settle
-from tests.domain.story import EVERYTHING, Story, when
+from kadence.domain.spec import fixed_delay
+from tests.domain.story import EVERYTHING, Story, every, when
 
 if TYPE_CHECKING:
     from kadence.domain.book import Book
@@ -167,3 +168,39 @@ def test_the_late_edits_catch_a_new_spec_that_counts_from_its_record(monkeypatch
     monkeypatch.setattr(changes, "_close_old_timing", _counts_from_the_record)
     with pytest.raises(AssertionError):
         test_an_edit_that_is_read_late_goes_on_from_the_last_due_time_decided("every 10", "every 10, late")
+
+
+@pytest.mark.parametrize(
+    ("key", "on", "off"), [("pause/a", {"paused": True}, {"paused": False}), ("hold/h", {"match": {"all": True}}, None)]
+)
+def test_an_edit_under_a_pause_read_when_both_are_over_loses_nothing(
+    key: str, on: dict[str, object], off: dict[str, object] | None
+) -> None:
+    delay = fixed_delay("a", 9_000) / 1000
+    assert 0.5 < delay < 5
+    catch_up = {"policy": "all", "window": "7d"}
+    story = Story()
+    story.control("job/a", every(10, jitter="9s", catch_up=catch_up), at=0)
+    story.tick(10.5)  # 10 waits for its firing instant
+    story.write(key, on, 10.1)
+    story.write("job/a", every(30, jitter="9s", catch_up=catch_up), 10.2)
+    story.write(key, off, 10.3)
+    story.apply()
+    story.tick(10.5)
+    assert story.dues() == [10]
+    assert story.job().owed == ()
+    story.tick(200)
+    assert sorted(story.dues()) == [10, 30, 60, 90, 120, 150, 180]
+
+
+def test_an_edit_under_a_pause_keeps_what_would_have_fired_after_it() -> None:
+    delay = fixed_delay("a", 9_000) / 1000
+    story = Story()
+    story.control("job/a", every(10, jitter="9s"), at=0)
+    story.tick(5)
+    story.control("pause/a", {"paused": True}, at=5)
+    story.control("job/a", every(30, jitter="9s"), at=10)
+    story.control("pause/a", {"paused": False}, at=10 + delay / 2)
+    story.tick(35)
+    assert story.dues() == [10, 30]
+    assert story.dropped == {}

@@ -183,13 +183,35 @@ def lift(book: Book, job: Job, since: int, at: int, policy: Policy | None, reaso
     timing = spec.timing
     passed = book.settled(job, timing)
     opening, closing = since - timing.delay - 1, at - timing.delay - 1
+    given = _unblock(book, job, at)
     if opening < closing:
-        given = _give_back(book, job, passed, opening, closing)
-        _resolve(book, job, given, policy or spec.catch_up.after_pause, reason)
+        given += _give_back(book, job, passed, opening, closing)
+    _resolve(book, job, given, policy or spec.catch_up.after_pause, reason)
     _judge_waiting(book, job)
     judge(book, job, timing, max(job.floor, opening), passed)
     if not job.owed:
         book.owing.pop(job.name, None)
+
+
+def _unblock(book: Book, job: Job, at: int) -> list[tuple[Timing, int, int]]:
+    """Return what was set down as kept, now is not any more, and has its firing instant before ``at``.
+
+    An edit sets down due times whose firing instants were still to come; those from ``at`` on nothing kept.
+    """
+    given: list[tuple[Timing, int, int]] = []
+    blocked = [owed for owed in job.owed if owed.stage is Stage.BLOCKED]
+    if blocked:
+        job.owed = tuple(owed for owed in job.owed if owed.stage is not Stage.BLOCKED)
+        book.dirty(job)
+    for owed in blocked:
+        edge = at - owed.timing.delay - 1
+        for low, high in kept(job, owed.timing, owed.low, owed.high):
+            owe(book, job, replace(owed, low=low, high=high))
+        for low, high in free(job, owed.timing, owed.low, owed.high):
+            if low < edge:
+                given.append((owed.timing, low, min(high, edge)))
+            owe(book, job, replace(owed, low=max(low, edge), stage=Stage.WAITING, high=high))
+    return given
 
 
 def _give_back(book: Book, job: Job, passed: int, opening: int, closing: int) -> list[tuple[Timing, int, int]]:
@@ -201,14 +223,6 @@ def _give_back(book: Book, job: Job, passed: int, opening: int, closing: int) ->
     while spans and spans[-1][2]:  # whatever else keeps these has the rest of the say
         closing = spans.pop()[0]
     given: list[tuple[Timing, int, int]] = []
-    blocked = [owed for owed in job.owed if owed.stage is Stage.BLOCKED]
-    if blocked:
-        job.owed = tuple(owed for owed in job.owed if owed.stage is not Stage.BLOCKED)
-        book.dirty(job)
-    for owed in blocked:
-        given += [(owed.timing, low, high) for low, high in free(job, owed.timing, owed.low, owed.high)]
-        for low, high in kept(job, owed.timing, owed.low, owed.high):
-            owe(book, job, replace(owed, low=low, high=high))
     for low, high, covered in spans:
         if covered:
             owe(book, job, Owed(timing, low, high, Stage.BLOCKED))
