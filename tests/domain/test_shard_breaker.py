@@ -169,3 +169,21 @@ def test_a_deletion_of_an_errored_job_recovers_and_fires_nothing() -> None:
     assert decision.fires == []
     assert [said.kind for said in decision.happenings] == ["job.dropped", "job.deleted"]
     assert story.dropped == {"a": 3}
+
+
+@pytest.mark.parametrize("problem", [None, "also gone"])
+def test_another_target_and_schedule_read_late_lose_nothing(problem: str | None) -> None:
+    catch_up = {"policy": "all", "after_pause": "all"}
+    story = Story()
+    story.target("orders", "gone")
+    story.target("bills", problem)
+    story.control("job/a", every(60, catch_up=catch_up, target={"topic": "orders"}), at=0)
+    story.tick(19)
+    story.write("job/a", every(5, catch_up=catch_up, target={"topic": "bills"}), 7.5)
+    story.apply()
+    story.tick(19)
+    if problem is not None:
+        assert (story.dues(), story.job().reason) == ([], "target bills: also gone")
+        story.target("bills", None)
+    story.tick(31)
+    assert sorted(story.dues()) == [10, 15, 20, 25, 30]

@@ -324,3 +324,21 @@ def test_holds_are_limited_in_number() -> None:
     story.commit()
     assert len(story.shard.book.holds) == 1_000
     assert [offset for offset, _ in story.refused] == [1_000]
+
+
+@pytest.mark.parametrize("takeover", [33, 36])
+def test_a_window_extended_while_nobody_owned_the_shard_keeps_all_that_it_kept(takeover: float) -> None:
+    story = Story()
+    story.control("job/a", every(5), at=0)
+    story.control("hold/m", {"match": {"all": True}, "start": when(8), "end": when(34)}, at=0)
+    story.tick(25)
+    story.write("hold/m", {"match": {"all": True}, "start": when(8), "end": when(60)}, 30)
+    story.tick(25)
+    story.commit()
+    story.now = takeover
+    story.rebuild(forget=True)
+    story.apply()
+    story.tick(takeover)
+    story.tick(70)
+    assert story.dues() == [5, 60, 65, 70]
+    assert story.dropped == {"a": 10}

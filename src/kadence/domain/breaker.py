@@ -83,14 +83,18 @@ def use_target(book: Book, job: Job, spec: JobSpec) -> None:
     if topic is None:
         return
     book.targets.setdefault(topic, {})[job.name] = job
-    if topic in book.problems and job.lost is None:
+    if topic in book.problems:
         _lose(book, job, topic, book.problems[topic])
-    elif topic not in book.problems and job.lost is not None:
-        _find(book, job)
+
+
+def changed_target(book: Book, job: Job, spec: JobSpec, at: int) -> None:
+    """A job was given another target at ``at``: what was wrong with the former one concerns it no more."""
+    if job.lost is not None and spec.target.topic not in book.problems:
+        _find(book, job, at)
 
 
 def leave_target(book: Book, job: Job, spec: JobSpec) -> None:
-    """A job no longer writes to its target; what was wrong with that concerns it no more."""
+    """A job no longer writes to its target."""
     topic = spec.target.topic
     if topic is None:
         return
@@ -98,8 +102,6 @@ def leave_target(book: Book, job: Job, spec: JobSpec) -> None:
     users.pop(job.name, None)
     if not users:
         book.targets.pop(topic, None)
-    if job.lost is not None:
-        _find(book, job)
 
 
 def target_changed(book: Book, topic: str, problem: str | None) -> None:
@@ -112,7 +114,7 @@ def target_changed(book: Book, topic: str, problem: str | None) -> None:
         book.problems[topic] = problem
     for job in list(book.targets.get(topic, {}).values()):
         if problem is None:
-            _find(book, job)
+            _find(book, job, book.cursor.through + 1)
         elif job.lost is None:
             _lose(book, job, topic, problem)
 
@@ -120,11 +122,15 @@ def target_changed(book: Book, topic: str, problem: str | None) -> None:
 def _lose(book: Book, job: Job, topic: str, problem: str) -> None:
     expected = FITNESS[job.fitness, Signal.LOSE_TARGET]
     reason = f"target {topic}: {problem}"
+    if job.lost is not None:  # its former target was no better
+        job.lost = replace(job.lost, reason=reason)
+        book.restate(job, book.now, None, job.by)
+        return
     job.lost = Trouble(book.cursor.through + 1, reason)
     _errored(book, job, book.now, reason, "target", expected)
 
 
-def _find(book: Book, job: Job) -> None:
+def _find(book: Book, job: Job, at: int) -> None:
     if job.lost is None:
         return
     since = job.lost.since
@@ -133,4 +139,4 @@ def _find(book: Book, job: Job) -> None:
     book.say("job.recovered", job.name, before=before, after=after, reason="target can be written again")
     book.transition(after, "target")
     book.decision.prompt = True
-    settle.lift(book, job, since, book.cursor.through + 1, None, "errored")
+    settle.lift(book, job, since, at, None, "errored")

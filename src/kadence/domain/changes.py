@@ -203,6 +203,8 @@ def _edit(book: Book, job: Job, change: Change, known: JobSpec, spec: JobSpec) -
         schedule(book, job, spec)
     elif not job.finished:
         book.timetable.add(job, spec.timing, book.first_open())
+    if known.target != spec.target:
+        breaker.changed_target(book, job, spec, change.timestamp)
 
 
 def _first_floor(spec: JobSpec, timestamp: int) -> int:

@@ -74,7 +74,7 @@ def _pause(book: Book, job: Job, change: Change, until: int | None) -> None:
     if not standing:
         book.transition(State.PAUSED, "pause")
     if until is not None:
-        if until <= max(book.cursor.through, change.timestamp):
+        if until <= _moment(book, change):
             _expire(book, job, max(until, change.timestamp))
         else:
             book.wake_at(until, "pause", job.name)
@@ -169,7 +169,7 @@ def _clear(book: Book, job: Job) -> None:
 def hold(book: Book, change: Change, wanted: Hold) -> None:
     """Put a hold in force, or a new version of it; jobs it no longer selects are given back."""
     known = _standing(book, change)
-    in_force = known is not None and known.covers(book.now)
+    in_force = known is not None and known.covers(_moment(book, change))
     if known is not None and in_force and _begins_anew(book, known, wanted, change):
         _end(book, known, change.timestamp, wanted.catch_up, change)
         known, in_force = None, False
@@ -190,7 +190,7 @@ def hold(book: Book, change: Change, wanted: Hold) -> None:
             _end(book, applied, max(wanted.end, change.timestamp), wanted.catch_up)
             return
         book.wake_at(wanted.end, "hold-end", change.name)
-    if wanted.start is None or wanted.start <= max(change.timestamp, book.cursor.through):
+    if wanted.start is None or wanted.start <= _moment(book, change):
         _start(book, applied, matched)
     else:
         book.wake_at(wanted.start, "hold-start", change.name)
@@ -200,12 +200,20 @@ def _begins_anew(book: Book, known: AppliedHold, wanted: Hold, change: Change) -
     """Whether the new window leaves out part of what the old one kept, so that the old hold is given back first."""
     if (wanted.start or 0) > known.opens:
         return True
-    return not (_is_over(book, wanted, change) or wanted.covers(book.now))
+    return not (_is_over(book, wanted, change) or wanted.covers(_moment(book, change)))
 
 
 def _is_over(book: Book, wanted: Hold, change: Change) -> bool:
     """Whether the window had closed when the record was written, or before the cursor."""
-    return wanted.end is not None and wanted.end <= max(change.timestamp, book.cursor.through)
+    return wanted.end is not None and wanted.end <= _moment(book, change)
+
+
+def _moment(book: Book, change: Change) -> int:
+    """The instant at which a record changes what stands: its broker time, or the cursor where that is past it.
+
+    Never now: a successor reads the record late, and the window that stood then may be over by now.
+    """
+    return max(change.timestamp, book.cursor.through)
 
 
 def _standing(book: Book, change: Change) -> AppliedHold | None:
