@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from kadence.testing.broker import AUTHORIZER, Cluster, java_available
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# A busy machine draws its examples slowly; how fast anything is stands in the benchmarks, never in a test.
+settings.register_profile("kadence", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("kadence")
 
 BROKER_CACHE = Path(__file__).parents[1] / ".cache"
 

@@ -204,3 +204,27 @@ def test_an_edit_under_a_pause_keeps_what_would_have_fired_after_it() -> None:
     story.tick(35)
     assert story.dues() == [10, 30]
     assert story.dropped == {}
+
+
+def test_an_edit_under_a_pause_that_is_read_after_its_end_loses_nothing() -> None:
+    asks_for_all = {**EVERYTHING, "after_pause": "all"}
+    story = Story()
+    story.control("job/a", every(10, catch_up=asks_for_all), at=0)
+    story.control("pause/a", {"paused": True, "until": when(28)}, at=15)
+    story.tick(29)  # the pause ended by itself, and the edit was on its way
+    story.control("job/a", every(2, catch_up=asks_for_all), at=21)
+    story.tick(31)
+    assert sorted(story.dues()) == [10, 20, 22, 24, 26, 28, 30]
+
+
+def test_an_edit_that_is_read_after_a_hold_came_over_the_job_loses_nothing() -> None:
+    asks_for_all = {**EVERYTHING, "after_pause": "all"}
+    story = Story()
+    story.control("job/a", every(10, end=when(45), catch_up=asks_for_all), at=0)
+    story.tick(49)
+    story.control("hold/h", {"match": {"names": ["b"]}, "start": when(50), "end": when(90)})
+    story.tick(72)
+    story.control("hold/h", {"match": {"all": True}, "start": when(50), "end": when(90)}, at=55)
+    story.control("job/a", every(4, catch_up=asks_for_all), at=61)
+    story.tick(95)
+    assert sorted(story.dues()) == [10, 20, 30, 40, 64, 68, 72, 76, 80, 84, 88, 92]

@@ -91,8 +91,22 @@ def draw_line(book: Book, job: Job, opens: int = 0, at: int = 0) -> None:
             owe(book, job, Owed(timing, low, high, Stage.BLOCKED))
         for low, high in free(job, timing, passed, line):
             owe(book, job, Owed(timing, low, high, Stage.WAITING))
-        job.floor = line
+        settle_through(job, timing, line)
         book.dirty(job)
+
+
+def settle_through(job: Job, timing: Timing, line: int) -> None:
+    """Settle the due times up to ``line``: the last of them is the floor.
+
+    Not the line itself: an edit that was written before it, and is read late, puts due times between the two.
+    """
+    job.floor = max(job.floor, _last_due(timing, line))
+
+
+@lru_cache(maxsize=4096)
+def _last_due(timing: Timing, line: int) -> int:
+    """The last due time up to ``line``, 0 where there is none: asked once for all the jobs that share a timing."""
+    return timing.latest_before(0, line + 1) or 0
 
 
 def miss_before(book: Book, job: Job, timing: Timing, floor: int) -> None:
@@ -232,7 +246,7 @@ def _give_back(book: Book, job: Job, passed: int, opening: int, closing: int) ->
             given.append((timing, low, high))
     if closing > max(passed, job.floor):
         book.dirty(job)
-    job.floor = max(job.floor, closing)
+    settle_through(job, timing, closing)
     return given
 
 

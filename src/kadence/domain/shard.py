@@ -184,6 +184,5 @@ class Shard:
         low, high = max(job.floor, due - 1), horizon - timing.delay - 1
         if low < high:
             settle.miss(self.book, job, timing, low, high)
-            # The last due time, not the horizon: what an edit puts between the two is not settled by this.
-            job.floor = max(job.floor, timing.latest_before(due, high + 1) or due)
+            settle.settle_through(job, timing, high)
             self.book.dirty(job)
