@@ -151,7 +151,7 @@ class Story:
                 if read.spec is not None:
                     memory.specs[name] = read.spec
             elif kind == "hold":
-                hold = state.decode_hold(name, value, NAMESPACE)
+                hold = state.decode_hold(name, value)
                 assert isinstance(hold, AppliedHold), hold
                 memory.holds[name] = hold
         book = Book(NAMESPACE, 0, 1, record.cursor())

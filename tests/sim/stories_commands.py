@@ -11,7 +11,8 @@ from typing_extensions import override
 from kadence.domain.job import State
 from kadence.domain.partition import partition_for
 from kadence.domain.stimulus import Outcome
-from kadence.wire import outcome, state
+from kadence.wire import outcome
+from kadence.wire.state import jobs
 from kadence.worker.runner import ShardRunner
 from kadence.worker.tail import Tail
 from tests.sim.bench import CONTROL, OUTCOMES, Bench
@@ -208,7 +209,7 @@ def _forward_and_forget(self: Any, shard: Any, record: Any, now: int) -> None:
         shard.step(heard, now)
 
 
-_pause_document: Final = state._pause_document
+_pause_document: Final = jobs._pause_document
 STORIES: Final = (
     Story(
         outcomes_that_retention_took_are_reported_and_the_shard_goes_on,
@@ -217,7 +218,7 @@ STORIES: Final = (
     Story(outcomes_of_a_recreated_topic_are_heard, Broken(((Tail, "outcomes_begin", _begins_nowhere),))),
     Story(a_shard_taken_over_while_outcomes_are_read_misses_none, Broken(((Tail, "_moving", _nothing_moves),))),
     Story(bad_records_hide_no_good_one_that_was_not_applied_yet, Broken(((Tail, "since", newest_per_key),))),
-    Story(a_job_created_paused_stays_so_when_its_owner_dies, Broken(((state, "_pause_document", _without_created),))),
+    Story(a_job_created_paused_stays_so_when_its_owner_dies, Broken(((jobs, "_pause_document", _without_created),))),
     Story(a_pause_and_a_resume_that_nobody_saw_divide_the_time_in_three, Broken(((Tail, "since", newest_per_key),))),
     Story(an_outcome_in_a_foreign_partition_is_passed_on_once, Broken(((ShardRunner, "_hear", _forward_and_forget),))),
 )

@@ -198,3 +198,17 @@ def test_any_json_is_a_change_and_what_is_good_is_written_back_as_the_same(key: 
     if not isinstance(change.wish, Rejected):
         again = control.decode(key, control.encode(change.wish), 0, 0, "kadence")
         assert again.wish == change.wish
+
+
+def test_a_payload_that_is_larger_than_a_value_once_its_numbers_are_written_out_is_rejected() -> None:
+    value = json.dumps({"payload": [1e15] * 40_000}).replace("1000000000000000.0", "1e15").encode()
+    assert len(value) < 256 * 1024
+    rejected = control.decode(b"trigger/a/1", value, 0, 0, "kadence").wish
+    assert isinstance(rejected, Rejected)
+    assert "payload: has" in rejected.error
+
+
+@pytest.mark.parametrize(("body", "payload"), [({}, None), ({"payload": None}, b"null"), ({"payload": [1]}, b"[1]")])
+def test_a_triggers_null_payload_is_a_payload(body: dict[str, object], payload: bytes | None) -> None:
+    wish = control.decode(b"trigger/a/1", json.dumps(body).encode(), 0, 0, "kadence").wish
+    assert wish == Trigger("1", payload)

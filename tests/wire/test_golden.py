@@ -43,7 +43,7 @@ def test_what_is_written_is_read_back_as_the_same(title: str, key: bytes, value:
             read.job.spec = read.spec
             assert state.encode_job(read.job) == value
         case "state" if key.startswith(b"hold/"):
-            applied = state.decode_hold(key.decode()[5:], value or b"", golden.NAMESPACE)
+            applied = state.decode_hold(key.decode()[5:], value or b"")
             assert not isinstance(applied, Rejected)
             assert state.encode_hold(applied) == value
         case "state" if key == state.CURSOR:

@@ -102,7 +102,7 @@ def test_no_damaged_part_of_a_job_record_raises(part: str, value: object, pause:
 
 @given(st.binary(max_size=30) | json_values.map(lambda value: json.dumps(value).encode()) | damaged(HOLD_FIELDS))
 def test_no_hold_record_raises(value: bytes) -> None:
-    state.decode_hold("freeze", value, "kadence")
+    state.decode_hold("freeze", value)
 
 
 @given(st.binary(max_size=30) | json_values.map(lambda value: json.dumps(value).encode()) | damaged(CURSOR_FIELDS))
@@ -126,3 +126,16 @@ def test_a_cursor_that_names_500_of_the_longest_errors_fits_a_record_and_is_read
     value = state.encode_cursor(record)
     assert len(value) < 1_000_000, "librdkafka's message.max.bytes"
     assert state.decode_cursor(value) == record
+
+
+@pytest.mark.parametrize("part", ["pause", "rejected"])
+def test_an_offset_of_another_type_is_not_read_as_one(part: str) -> None:
+    record = {**JOB_FIELDS, part: {**JOB_FIELDS[part], "offset": "9"}}
+    read = state.decode_job("invoices", json.dumps(record).encode(), "kadence")
+    assert isinstance(read, Rejected)
+    assert "whole number" in read.error
+
+
+@pytest.mark.parametrize(("field", "value"), [("control", "9"), ("outcomes", 1.5), ("after", 7), ("control", True)])
+def test_a_cursor_with_a_field_of_another_type_is_no_cursor(field: str, value: object) -> None:
+    assert isinstance(state.decode_cursor(json.dumps({**CURSOR_FIELDS, field: value}).encode()), Rejected)

@@ -8,6 +8,7 @@ from kadence.domain import breaker, pausing, settle
 from kadence.domain.book import IDS_REMEMBERED
 from kadence.domain.decision import Fire, Refusal
 from kadence.domain.job import NO_OFFSET, Job, Owed, Rejection, Stage, State
+from kadence.domain.owed import MOST_REMEMBERED, owe, weight_with
 from kadence.domain.schedule import At
 from kadence.domain.stimulus import (
     Backfill,
@@ -141,6 +142,8 @@ def _put(book: Book, change: Change, spec: JobSpec) -> None:
     if known is not None and known.revision is not None and (spec.revision or 0) < known.revision:
         msg = f"stale: revision {spec.revision or 'none'} is older than {known.revision}, which is in force"
         raise Refused(msg)
+    if job is not None and known is not None and job.owed and known.timing != spec.timing:
+        _check_memory(job, known)
     if job is None:
         job = book.jobs[change.name] = Job(change.name)
     job.spec_offset, job.rejection = change.offset, None
@@ -149,6 +152,16 @@ def _put(book: Book, change: Change, spec: JobSpec) -> None:
         _create(book, job, change, spec)
     elif known != spec:
         _edit(book, job, change, known, spec)
+
+
+def _check_memory(job: Job, known: JobSpec) -> None:
+    """A job that may not fire remembers a schedule per edit, for whoever lifts that; all of them in one record."""
+    if weight_with(job, known.timing) > MOST_REMEMBERED:
+        msg = (
+            "its schedule was changed too often while it could not fire: what it owes under the earlier ones takes "
+            f"more than {MOST_REMEMBERED // 1024} KiB to remember. Resume it or release its holds first, then change it"
+        )
+        raise Refused(msg)
 
 
 def _create(book: Book, job: Job, change: Change, spec: JobSpec) -> None:
@@ -222,7 +235,7 @@ def _close_old_timing(book: Book, job: Job, known: JobSpec, spec: JobSpec, times
     passed = book.settled(job, timing)
     settle.judge(book, job, timing, passed, timestamp)
     for low, high in settle.kept(job, timing, job.floor, timestamp):
-        settle.owe(book, job, Owed(timing, low, high, Stage.BLOCKED))
+        owe(book, job, Owed(timing, low, high, Stage.BLOCKED))
     first = max(_first_floor(spec, timestamp), job.floor)
     old = [(first, timestamp), *settle.free(job, timing, max(first, timestamp), passed)]
     decided = [timing.latest_before(low + 1, high + 1) for low, high in old]

@@ -11,6 +11,7 @@ from kadence.domain import fields as read
 from kadence.domain.duration import format_duration, format_time
 from kadence.domain.fields import InvalidError, read_fields
 from kadence.domain.names import TAG
+from kadence.domain.spec import policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -191,3 +192,34 @@ class Hold:
         if self.spread:
             found["spread"] = format_duration(self.spread)
         return found
+
+
+def _every(value: object) -> str:
+    found = read_fields(value, {"cron": read.text, "timezone": read.text, "duration": read.positive_duration}, "every")
+    if not {"cron", "duration"} <= found.keys():
+        msg = "takes cron, timezone and duration"
+        raise InvalidError(msg)
+    return json.dumps(value)
+
+
+_FIELDS: Final = {
+    "match": parse_selector,
+    "start": read.time,
+    "end": read.time,
+    "every": _every,
+    "catch_up": policy,
+    "spread": read.duration,
+}
+
+
+def parse_hold(value: object) -> Hold:
+    """A hold out of the contract's JSON. Raises `InvalidError`."""
+    found = read_fields(value, _FIELDS, "a hold")
+    if "match" not in found:
+        msg = 'match is missing: say which jobs, such as {"tags": ["batch"]} or {"all": true}'
+        raise InvalidError(msg)
+    start, end = cast("int | None", found.get("start")), cast("int | None", found.get("end"))
+    if start is not None and end is not None and end <= start:
+        msg = "end: must be later than start"
+        raise InvalidError(msg)
+    return Hold(**found)  # type: ignore[arg-type]  # read above

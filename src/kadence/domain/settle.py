@@ -14,10 +14,12 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from kadence.domain.duration import format_time
 from kadence.domain.job import Owed, Stage
+from kadence.domain.owed import owe, take
 
 if TYPE_CHECKING:
     from kadence.domain.book import Book
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
 
 COUNT_LIMIT: Final = 100_000
 """Due times are counted exactly up to here; an event beyond says ``at_least``."""
-_SHARE: Final = 100
-"""How many owed due times of one job run before the next job's: no backlog starves another."""
 
 
 def judge(book: Book, job: Job, timing: Timing, low: int, high: int) -> None:
@@ -160,24 +160,6 @@ def _survey(timing: Timing, low: int, high: int) -> tuple[int, int | None, int |
     return count, timing.next_after(low), timing.latest_before(low + 1, high + 1)
 
 
-def owe(book: Book, job: Job, owed: Owed) -> None:
-    """Remember due times that are still to be decided or run; a range that continues the last one extends it."""
-    if owed.low >= owed.high:
-        return
-    first = owed.timing.next_after(owed.low)
-    if first is None or first > owed.high:
-        return
-    last = job.owed[-1] if job.owed else None
-    if last is not None and (last.timing, last.stage) == (owed.timing, owed.stage) and last.high <= owed.low:
-        between = owed.timing.next_after(last.high)
-        if between == first:
-            owed = replace(last, high=owed.high)
-            job.owed = job.owed[:-1]
-    job.owed = (*job.owed, owed)
-    book.owing[job.name] = job
-    book.dirty(job)
-
-
 def drop(book: Book, job: Job, reason: str, timing: Timing, low: int, high: int) -> None:
     """Report due times in (low, high] as dropped: they were kept, and nobody asked for them."""
     _report(book, job, "dropped", reason, timing, low, high)
@@ -200,6 +182,7 @@ def lift(book: Book, job: Job, since: int, at: int, policy: Policy | None, reaso
     given = _unblock(book, job, at)
     if opening < closing:
         given += _give_back(book, job, passed, opening, closing)
+    given.sort(key=itemgetter(1))
     _resolve(book, job, given, policy or spec.catch_up.after_pause, reason)
     _judge_waiting(book, job)
     judge(book, job, timing, max(job.floor, opening), passed)
@@ -213,11 +196,7 @@ def _unblock(book: Book, job: Job, at: int) -> list[tuple[Timing, int, int]]:
     An edit sets down due times whose firing instants were still to come; those from ``at`` on nothing kept.
     """
     given: list[tuple[Timing, int, int]] = []
-    blocked = [owed for owed in job.owed if owed.stage is Stage.BLOCKED]
-    if blocked:
-        job.owed = tuple(owed for owed in job.owed if owed.stage is not Stage.BLOCKED)
-        book.dirty(job)
-    for owed in blocked:
+    for owed in take(book, job, Stage.BLOCKED):
         edge = at - owed.timing.delay - 1
         for low, high in kept(job, owed.timing, owed.low, owed.high):
             owe(book, job, replace(owed, low=low, high=high))
@@ -270,52 +249,7 @@ def _resolve(book: Book, job: Job, given: list[tuple[Timing, int, int]], policy:
 
 def _judge_waiting(book: Book, job: Job) -> None:
     """Where nothing keeps the job any more, judge what waited for that."""
-    waiting = [owed for owed in job.owed if owed.stage is Stage.WAITING]
-    if not waiting or (job.blocked and job.kept_now(book.now)):
-        return
-    job.owed = tuple(owed for owed in job.owed if owed.stage is not Stage.WAITING)
-    book.dirty(job)
-    for owed in waiting:
-        _decide(book, job, owed.timing, owed.low, owed.high)
-
-
-def run_owed(book: Book, limit: int) -> int:
-    """Run owed due times, oldest first and turn by turn over the jobs; returns how many (at most ``limit``)."""
-    done = 0
-    for name in list(book.owing):
-        if done >= limit:
-            break
-        job = book.owing.pop(name)
-        done += _run_owed_of(book, job, min(_SHARE, limit - done))
-        if job.owed:
-            book.owing[name] = job
-    return done
-
-
-def _run_owed_of(book: Book, job: Job, limit: int) -> int:
     if job.blocked and job.kept_now(book.now):
-        return 0
-    done = 0
-    while done < limit and job.owed and job.owed[0].stage is Stage.RUNNING:
-        owed = job.owed[0]
-        due = owed.timing.next_after(owed.low)
-        if due is None or due > owed.high:
-            job.owed = job.owed[1:]
-            book.dirty(job)
-            continue
-        book.fire(job, due, "catch_up")
-        done += 1
-        following = owed.timing.next_after(due)
-        left = following is not None and following <= owed.high
-        job.owed = (replace(owed, low=due), *job.owed[1:]) if left else job.owed[1:]
-    if done:
-        book.dirty(job)
-    return done
-
-
-def can_run_owed(book: Book) -> bool:
-    """Whether a tick would run something that is owed."""
-    return any(
-        job.owed and job.owed[0].stage is Stage.RUNNING and not (job.blocked and job.kept_now(book.now))
-        for job in book.owing.values()
-    )
+        return
+    for owed in take(book, job, Stage.WAITING):
+        _decide(book, job, owed.timing, owed.low, owed.high)

@@ -13,6 +13,7 @@ from kadence.domain import breaker, changes, pausing, settle
 from kadence.domain.book import Book, Cursor
 from kadence.domain.decision import Decision, Fire
 from kadence.domain.job import Owed, Stage
+from kadence.domain.owed import can_run_owed, owe, run_owed
 from kadence.domain.stimulus import BadOutcome, Change, Outcome, OutcomesLost, TargetChanged, Tick
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Shard:
     def next_due(self) -> int | None:
         """The instant (ms) at which there is something to decide; None where nothing is scheduled."""
         book = self.book
-        if settle.can_run_owed(book):
+        if can_run_owed(book):
             return book.cursor.through
         candidates = [at for at in (book.timetable.next_instant(), book.next_wake()) if at is not None]
         return min(candidates, default=None)
@@ -111,9 +112,9 @@ class Shard:
             else:
                 if book.now > cursor.through:
                     cursor.through, cursor.after = book.now, None
-                left -= settle.run_owed(book, left)
+                left -= run_owed(book, left)
                 changes.finish_settled(book)
-                return settle.can_run_owed(book)
+                return can_run_owed(book)
         return True
 
     def _wake(self) -> None:
@@ -171,7 +172,7 @@ class Shard:
         if not job.kept_now(self.book.now):
             return False
         if job.spec is not None:
-            settle.owe(self.book, job, Owed(job.spec.timing, due - 1, due, Stage.WAITING))
+            owe(self.book, job, Owed(job.spec.timing, due - 1, due, Stage.WAITING))
         return True
 
     def _miss(self, job: Job, due: int, instant: int) -> None:

@@ -236,7 +236,8 @@ def _headers(value: object) -> tuple[tuple[str, str], ...]:
     return tuple(value.items())
 
 
-def _json_payload(value: object) -> Payload:
+def json_payload(value: object) -> Payload:
+    """Any JSON value as it will be sent. Raises `InvalidError` where that takes more than `MAX_PAYLOAD`."""
     data = compact_json(value)
     if len(data) > MAX_PAYLOAD:
         msg = f"has {len(data)} bytes with its numbers written out; the most is {MAX_PAYLOAD}"
@@ -300,7 +301,7 @@ _READERS: Final[Mapping[str, Callable[[object], object]]] = {
         max_probe_after=read.positive_duration,
     ),
     "target": _part(Target, "target", topic=topic_name, key=read.text, headers=_headers),
-    "payload": _json_payload,
+    "payload": json_payload,
     "payload_text": _text_payload,
     "payload_base64": _base64_payload,
     "tags": _tags,

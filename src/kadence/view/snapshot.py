@@ -87,8 +87,8 @@ def _read_job(shard: ShardRecords, name: str, record: Record, namespace: str) ->
     return None
 
 
-def _read_hold(shard: ShardRecords, name: str, record: Record, namespace: str) -> Rejected | None:
-    decoded = state.decode_hold(name, record.value or b"", namespace)
+def _read_hold(shard: ShardRecords, name: str, record: Record, _namespace: str) -> Rejected | None:
+    decoded = state.decode_hold(name, record.value or b"")
     if isinstance(decoded, Rejected):
         return decoded
     shard.holds[name] = decoded

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final, cast
 from kadence.domain import fields as read
 from kadence.domain.duration import format_duration, format_time
 from kadence.domain.fields import InvalidError, read_fields
-from kadence.domain.holds import Hold, parse_selector
+from kadence.domain.holds import parse_hold
 from kadence.domain.names import command_id, job_name
-from kadence.domain.spec import compact_json, parse_spec, policy
+from kadence.domain.spec import compact_json, json_payload, parse_spec, policy
 from kadence.domain.stimulus import (
     Backfill,
     CancelCommand,
@@ -33,6 +33,8 @@ from kadence.wire import strict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from kadence.domain.spec import Payload
 
 VERSION: Final = 1
 EXCERPT: Final = 1024
@@ -143,41 +145,15 @@ def _pause(_name: str, _id: str, body: dict[str, object], _namespace: str) -> Wi
     return PauseJob(**found) if paused else ResumeJob(**found)  # type: ignore[arg-type]  # read above
 
 
-def _every(value: object) -> str:
-    found = read_fields(value, {"cron": read.text, "timezone": read.text, "duration": read.positive_duration}, "every")
-    if not {"cron", "duration"} <= found.keys():
-        msg = "takes cron, timezone and duration"
-        raise InvalidError(msg)
-    return compact_json(value).decode()
-
-
 def _hold(_name: str, _id: str, body: dict[str, object], _namespace: str) -> Wish:
-    found = read_fields(
-        body,
-        {
-            "match": parse_selector,
-            "start": read.time,
-            "end": read.time,
-            "every": _every,
-            "catch_up": policy,
-            "spread": read.duration,
-        },
-        "a hold",
-    )
-    if "match" not in found:
-        msg = 'match is missing: say which jobs, such as {"tags": ["batch"]} or {"all": true}'
-        raise InvalidError(msg)
-    start, end = cast("int | None", found.get("start")), cast("int | None", found.get("end"))
-    if start is not None and end is not None and end <= start:
-        msg = "end: must be later than start"
-        raise InvalidError(msg)
-    return PutHold(Hold(**found))  # type: ignore[arg-type]  # read above
+    return PutHold(parse_hold(body))
 
 
 def _trigger(_name: str, id_: str, body: dict[str, object], _namespace: str) -> Wish:
-    if unknown := next((field for field in body if field != "payload"), None):
-        raise InvalidError(read.unknown_field(unknown, ["payload"], "a trigger"))
-    return Trigger(id_, compact_json(body["payload"]) if "payload" in body else None)
+    payload = cast("Payload | None", read_fields(body, {"payload": json_payload}, "a trigger").get("payload"))
+    if payload is None:
+        return Trigger(id_, b"null" if "payload" in body else None)
+    return Trigger(id_, payload.data)
 
 
 def _skip(_name: str, id_: str, body: dict[str, object], _namespace: str) -> Wish:

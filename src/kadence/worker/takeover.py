@@ -149,7 +149,7 @@ class Takeover:
             case "hold":
                 memory.holds.pop(name, None)
                 if value is not None:
-                    decoded = state.decode_hold(name, value, self._env.namespace)
+                    decoded = state.decode_hold(name, value)
                     if not isinstance(decoded, Rejected):
                         memory.holds[name] = decoded
             case _:
