@@ -217,6 +217,6 @@ def test_a_document_round_trips(document: dict[str, object]) -> None:
 def test_a_timing_knows_its_range() -> None:
     timing = parse(start=when(25), end=when(50)).timing
     assert [timing.next_after(at(second)) for second in (0, 29, 30, 40)] == [at(30), at(30), at(40), None]
-    assert timing.count(at(0), at(1000), 10) == 2
+    assert timing.count(at(0), at(1000)).number == 2
     assert timing.latest_before(at(0), at(1000)) == at(40)
     assert timing.latest_before(at(0), at(30)) is None

@@ -245,7 +245,7 @@ def _close_old_timing(book: Book, job: Job, known: JobSpec, spec: JobSpec, times
 def _report_past(book: Book, job: Job, spec: JobSpec, known: JobSpec | None = None) -> None:
     """A single ``at`` that was over before it was written is missed, unless the spec before had it, too."""
     at = spec.timing.schedule
-    if isinstance(at, At) and not (known is not None and known.timing.count(at.instant, at.instant + 1, 1)):
+    if isinstance(at, At) and not (known is not None and known.timing.next_after(at.instant - 1) == at.instant):
         settle.miss_before(book, job, spec.timing, job.floor)
 
 

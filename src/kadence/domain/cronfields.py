@@ -92,8 +92,7 @@ class CronFields:
         return (first + _lowest(matching) - 1) * DAY + self.first_time
 
     def _days(self, first: int, year: int, month: int) -> int:
-        length = 29 if month == 2 and isleap(year) else _LENGTHS[month]  # noqa: PLR2004 - February
-        return self.month_days[(first + 4) % 7 * 4 + length - 28]  # 1970-01-01 was a Thursday
+        return self.month_days[(first + 4) % 7 * 4 + _length(year, month) - 28]  # 1970-01-01 was a Thursday
 
     def _next_time(self, time: int) -> int | None:
         """Return the first matching time of day at or after ``time``, both in seconds since midnight."""
@@ -107,6 +106,42 @@ class CronFields:
         if hours := self.hours >> (hour + 1):
             return ((hour + 1 + _lowest(hours)) * 60 + _lowest(self.minutes)) * 60 + _lowest(self.seconds)
         return None
+
+    def count_walls(self, low: int, high: int) -> int:
+        """Return how many wall times in [low, high) match, month by month."""
+        if low >= high:
+            return 0
+        (first_day, begin), (last_day, end) = divmod(low, DAY), divmod(high, DAY)
+        per_day = self.hours.bit_count() * self.minutes.bit_count() * self.seconds.bit_count()
+        whole = self._count_days(first_day, last_day) * per_day
+        before = self._times_before(begin) if self._count_days(first_day, first_day + 1) else 0
+        after = self._times_before(end) if self._count_days(last_day, last_day + 1) else 0
+        return whole - before + after
+
+    def _count_days(self, low: int, high: int) -> int:
+        """Return how many days in [low, high) match, both in days since the epoch."""
+        count, number = 0, low
+        while number < high:
+            today = date.fromordinal(number + _EPOCH_ORDINAL)
+            first, length = number - today.day + 1, _length(today.year, today.month)
+            until = min(high, first + length)
+            if self.months >> today.month & 1:
+                days = self._days(first, today.year, today.month)
+                count += (days >> today.day & ((1 << (until - number)) - 1)).bit_count()
+            number = until
+        return count
+
+    def _times_before(self, time: int) -> int:
+        """Return how many matching times of day lie before ``time``, in seconds since midnight."""
+        hour, rest = divmod(time, 3600)
+        minute, second = divmod(rest, 60)
+        per_minute = self.seconds.bit_count()
+        found = _below(self.hours, hour) * self.minutes.bit_count() * per_minute
+        if self.hours >> hour & 1:
+            found += _below(self.minutes, minute) * per_minute
+            if self.minutes >> minute & 1:
+                found += _below(self.seconds, second)
+        return found
 
     def longest_wait(self) -> int:
         """Return the most years from one year with a match to the next, 2000 to 2199 (200: there is none).
@@ -135,6 +170,15 @@ _FIRST_YEAR: Final = 2000
 _YEARS: Final = tuple(  # (weekday of 1 January, length of February) of each year: 14 kinds
     (date(year, 1, 1).toordinal() % 7, 29 if isleap(year) else 28) for year in range(_FIRST_YEAR, 2200)
 )
+
+
+def _length(year: int, month: int) -> int:
+    return 29 if month == 2 and isleap(year) else _LENGTHS[month]  # noqa: PLR2004 - February
+
+
+def _below(bits: int, value: int) -> int:
+    """Return how many values of a set are smaller than ``value``."""
+    return (bits & ((1 << value) - 1)).bit_count()
 
 
 def _lowest(bits: int) -> int:

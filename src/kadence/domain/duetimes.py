@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,17 +15,19 @@ class HasDueTimes(Protocol):
         """Return the first due time strictly after ``instant``, both in ms."""
 
 
+class Count(NamedTuple):
+    """How many due times lie in a range; at least so many where it is not ``exact``."""
+
+    number: int
+    exact: bool = True
+
+
 def due_times(schedule: HasDueTimes, low: int, high: int) -> Iterator[int]:
     """Yield the due times in [low, high), all in ms, in order."""
     due = schedule.next_after(low - 1)
     while due is not None and due < high:
         yield due
         due = schedule.next_after(due)
-
-
-def count_due(schedule: HasDueTimes, low: int, high: int, limit: int) -> int:
-    """Return how many due times lie in [low, high), at most ``limit``; time grows with the number."""
-    return sum(1 for _ in islice(due_times(schedule, low, high), max(limit, 0)))
 
 
 def latest_due(schedule: HasDueTimes, low: int, high: int) -> int | None:

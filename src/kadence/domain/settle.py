@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from kadence.domain.duration import format_time
 from kadence.domain.job import Owed, Stage
@@ -23,11 +23,9 @@ from kadence.domain.owed import owe, take
 
 if TYPE_CHECKING:
     from kadence.domain.book import Book
+    from kadence.domain.duetimes import Count
     from kadence.domain.job import Job
     from kadence.domain.spec import Policy, Timing
-
-COUNT_LIMIT: Final = 100_000
-"""Due times are counted exactly up to here; an event beyond says ``at_least``."""
 
 
 def judge(book: Book, job: Job, timing: Timing, low: int, high: int) -> None:
@@ -141,12 +139,12 @@ def _report(book: Book, job: Job, what: str, reason: str, timing: Timing, low: i
     if low >= high:
         return
     count, first, last = _survey(timing, low, high)
-    if not count:
+    if not count.number:
         return
     counts = book.decision.missed if what == "missed" else book.decision.dropped
-    counts[reason] += count
-    detail: dict[str, object] = {"count": count}
-    if count == COUNT_LIMIT:
+    counts[reason] += count.number
+    detail: dict[str, object] = {"count": count.number}
+    if not count.exact:
         detail["at_least"] = True
     if first is not None and last is not None:
         detail |= {"first": format_time(first), "last": format_time(last)}
@@ -154,10 +152,9 @@ def _report(book: Book, job: Job, what: str, reason: str, timing: Timing, low: i
 
 
 @lru_cache(maxsize=4096)
-def _survey(timing: Timing, low: int, high: int) -> tuple[int, int | None, int | None]:
+def _survey(timing: Timing, low: int, high: int) -> tuple[Count, int | None, int | None]:
     """Count, first and last of the due times in (low, high]: asked once for all the jobs that share a timing."""
-    count = timing.count(low + 1, high + 1, COUNT_LIMIT)
-    return count, timing.next_after(low), timing.latest_before(low + 1, high + 1)
+    return timing.count(low + 1, high + 1), timing.next_after(low), timing.latest_before(low + 1, high + 1)
 
 
 def drop(book: Book, job: Job, reason: str, timing: Timing, low: int, high: int) -> None:

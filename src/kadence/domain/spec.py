@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 from kadence.domain import fields as read
+from kadence.domain.duetimes import Count
 from kadence.domain.duration import format_duration, format_time
 from kadence.domain.fields import InvalidError, read_fields
 from kadence.domain.names import job_name, tag, topic_name
@@ -97,10 +98,10 @@ class Timing:
         due = self.schedule.next_after(instant)
         return None if due is None or (self.end is not None and due >= self.end) else due
 
-    def count(self, low: int, high: int, limit: int) -> int:
-        """How many due times lie in [low, high); counting stops at ``limit``."""
+    def count(self, low: int, high: int) -> Count:
+        """How many due times lie in [low, high)."""
         low, high = self._within(low, high)
-        return self.schedule.count(low, high, limit) if low < high else 0
+        return self.schedule.count(low, high) if low < high else Count(0)
 
     def latest_before(self, low: int, high: int) -> int | None:
         """The newest due time in [low, high), or None."""

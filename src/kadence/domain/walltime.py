@@ -6,7 +6,7 @@ Zones come from the pinned ``tzdata`` package and never from the machine, so tha
 from __future__ import annotations
 
 import struct
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -76,6 +76,24 @@ class Timeline:
             return None
         due = max(self.starts[index], wall - self.offsets[index])
         return due * 1000 if due < _END else None
+
+    def count(self, fields: CronFields, low: int, high: int) -> int:
+        """Return how many due times of ``fields`` lie in [low, high), both in ms; no walk over them."""
+        begin, end = max(-(-low // 1000), _BEGIN), min(-(-high // 1000), _END)
+        if begin >= end:
+            return 0
+        first, last = bisect_right(self.starts, begin) - 1, bisect_left(self.starts, end)
+        return sum(self._count_in(index, fields, begin, end) for index in range(first, last))
+
+    def _count_in(self, index: int, fields: CronFields, begin: int, end: int) -> int:
+        """Count the due times of one stretch within [begin, end), in seconds."""
+        start, offset = self.starts[index], self.offsets[index]
+        low, high = max(self.lows[index], begin + offset), min(self.highs[index], end + offset)
+        if begin > start or self.lows[index] > start + offset:
+            return fields.count_walls(low, high)
+        # What fell into the gap before the stretch, and what is due at its start anyway, are one due time.
+        at_start = fields.count_walls(self.lows[index], min(high, start + offset + 1))
+        return min(at_start, 1) + fields.count_walls(start + offset + 1, high)
 
 
 @lru_cache(maxsize=1)
