@@ -69,5 +69,9 @@ class OffsetOutOfRangeError(LogError):
         self.offset = offset
 
 
+class UnreadableError(LogError):
+    """A record that a shard cannot do without is not to be read; nothing of that shard runs until it is."""
+
+
 class ClockSkewError(KadenceError):
     """This machine's clock is too far from the broker's for anything to fire on it."""

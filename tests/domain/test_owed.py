@@ -81,3 +81,20 @@ def test_ranges_of_one_schedule_write_it_once_and_are_read_back() -> None:
     read = state.decode_job("a", value, "kadence")
     assert isinstance(read, state.JobRecord)
     assert read.job.owed == job.owed
+
+
+def test_half_a_transaction_that_kept_only_the_jobs_record_has_nothing_owed_twice() -> None:
+    story = Story()
+    story.control("job/a", every(1, catch_up={**EVERYTHING, "grace": "0s"}), at=0)
+    story.tick(2)
+    story.control("pause/a", {"paused": True}, at=4.5)  # broker time: our clock is behind
+    story.commit()
+    cursor = story.state[b"cursor"]
+    story.tick(3.9)  # 3 came due before the pause, and waits for its end
+    assert [owed.stage for owed in story.job().owed] == [Stage.WAITING]
+    story.state[b"cursor"] = cursor
+    story.rebuild(forget=True)
+    story.tick(6)
+    story.control("pause/a", {"paused": False})
+    story.tick(7)
+    assert sorted(story.dues()) == [1, 2, 3, 4, 6, 7]

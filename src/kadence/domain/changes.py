@@ -58,13 +58,14 @@ def apply(book: Book, change: Change, *, silent: bool = False) -> None:
                 refuse(book, change, change.wish.error, change.wish.excerpt)
         else:
             book.decision.records[change.kind, "applied"] += 1
+    if change.id and not isinstance(change.wish, CancelCommand):
+        book.decision.commands.append((change.timestamp, change.key))
     book.decision.prompt = True
 
 
 def refuse(book: Book, change: Change, error: str, excerpt: bytes) -> None:
     """Report a record that was not applied; a bad hold concerns every shard but is reported by one."""
-    key = f"{change.kind}/{change.name}" if change.kind else ""
-    book.decision.refusals.append(Refusal(change.offset, key, error))
+    book.decision.refusals.append(Refusal(change.offset, change.key, error))
     if change.kind == "job" and (job := book.jobs.get(change.name)) is not None and job.spec is not None:
         job.rejection = Rejection(change.offset, error)
         book.dirty(job)
@@ -78,7 +79,7 @@ def refuse(book: Book, change: Change, error: str, excerpt: bytes) -> None:
         reason=error,
         by=change.by,
         offset=change.offset,
-        detail={"topic": f"{book.namespace}.control", "partition": 0, "key": key, **detail},
+        detail={"topic": f"{book.namespace}.control", "partition": 0, "key": change.key, **detail},
     )
 
 
@@ -115,7 +116,7 @@ def _put_hold(book: Book, change: Change, hold: Hold) -> None:
     if hold.every is not None:
         msg = "every: recurring windows are not carried out by this version of kadence; give start and end"
         raise Refused(msg)
-    if applied is None and len(book.holds) >= pausing.MAX_HOLDS:
+    if applied is None and sum(not hold.ended for hold in book.holds.values()) >= pausing.MAX_HOLDS:
         msg = f"there are {pausing.MAX_HOLDS} holds already; release one first"
         raise Refused(msg)
     pausing.hold(book, change, hold)
@@ -321,4 +322,3 @@ def _trigger(book: Book, change: Change, id_: str, payload: bytes | None) -> Non
     job.ids = (*job.ids, id_)[-IDS_REMEMBERED:]
     book.dirty(job)
     book.decision.fires.append(Fire(job.name, job.spec, book.now, "trigger", id_, payload))
-    book.decision.commands.append((change.timestamp, f"{change.kind}/{change.name}/{id_}"))

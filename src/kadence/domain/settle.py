@@ -29,13 +29,25 @@ if TYPE_CHECKING:
 
 
 def judge(book: Book, job: Job, timing: Timing, low: int, high: int) -> None:
-    """Decide the due times of a job in (low, high], whose firing instants have all passed."""
+    """Decide the due times of a job in (low, high], whose firing instants have all passed.
+
+    The floor follows, so that a transaction of which only the job's record was kept (ARCHITECTURE, law 3) has nothing
+    decided twice. What is kept below it is set down; what is kept after it stays with the floor, for whoever lifts it.
+    """
+    before = [(start, end, True) for start, end in kept(job, timing, job.floor, low)]
+    spans = [*before, *_spans(job, timing, max(job.floor, low), high)]
+    while spans and spans[-1][2]:
+        spans.pop()
     waits = job.blocked and job.kept_now(book.now)
-    for start, end in free(job, timing, low, high):
-        if waits:
+    for start, end, covered in spans:
+        if covered:
+            owe(book, job, Owed(timing, start, end, Stage.BLOCKED))
+        elif waits:
             owe(book, job, Owed(timing, start, end, Stage.WAITING))
         else:
             _decide(book, job, timing, start, end)
+    if spans:
+        settle_through(job, timing, spans[-1][1])
 
 
 def _decide(book: Book, job: Job, timing: Timing, low: int, high: int) -> None:
@@ -182,7 +194,7 @@ def lift(book: Book, job: Job, since: int, at: int, policy: Policy | None, reaso
     given.sort(key=itemgetter(1))
     _resolve(book, job, given, policy or spec.catch_up.after_pause, reason)
     _judge_waiting(book, job)
-    judge(book, job, timing, max(job.floor, opening), passed)
+    judge(book, job, timing, opening, passed)
     if not job.owed:
         book.owing.pop(job.name, None)
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, assert_never
 from kadence.domain import breaker, changes, pausing, settle
 from kadence.domain.book import Book, Cursor
 from kadence.domain.decision import Decision, Fire
-from kadence.domain.job import Owed, Stage
-from kadence.domain.owed import can_run_owed, owe, run_owed
+from kadence.domain.owed import can_run_owed, run_owed
 from kadence.domain.stimulus import BadOutcome, Change, Outcome, OutcomesLost, TargetChanged, Tick
 
 if TYPE_CHECKING:
@@ -172,7 +171,7 @@ class Shard:
         if not job.kept_now(self.book.now):
             return False
         if job.spec is not None:
-            owe(self.book, job, Owed(job.spec.timing, due - 1, due, Stage.WAITING))
+            settle.judge(self.book, job, job.spec.timing, due - 1, due)
         return True
 
     def _miss(self, job: Job, due: int, instant: int) -> None:

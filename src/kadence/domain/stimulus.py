@@ -116,7 +116,7 @@ Wish = (
 class Change:
     """One control record: its coordinates, broker time (ms), key and what it asks for.
 
-    ``kind`` and ``name`` are empty where the key itself cannot be read.
+    ``kind`` and ``name`` are empty where the key itself cannot be read; ``id`` is that of a one-off command.
     """
 
     offset: int
@@ -127,6 +127,12 @@ class Change:
     by: str | None = None
     reason: str | None = None
     if_offset: int | None = None
+    id: str = ""
+
+    @property
+    def key(self) -> str:
+        """The record's key; empty where it cannot be read."""
+        return "/".join(part for part in (self.kind, self.name, self.id) if part)
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,12 +82,12 @@ def decode(key: bytes | None, value: bytes | None, offset: int, timestamp: int, 
         if kind in COMMANDS:
             command_id(id_)
         if value is None:
-            return Change(offset, timestamp, kind, name, _absent(kind, id_))
+            return Change(offset, timestamp, kind, name, _absent(kind, id_), id=id_)
         envelope, body = _open(strict.loads(value))
         wish = _WISHES[kind](name, id_, body, namespace)
     except InvalidError as error:
-        return Change(offset, timestamp, kind, name, Rejected(str(error), excerpt))
-    return Change(offset, timestamp, kind, name, wish, **envelope)  # type: ignore[arg-type]  # read by _ENVELOPE
+        return Change(offset, timestamp, kind, name, Rejected(str(error), excerpt), id=id_)
+    return Change(offset, timestamp, kind, name, wish, id=id_, **envelope)  # type: ignore[arg-type]  # read by _ENVELOPE
 
 
 def _absent(kind: str, id_: str) -> Wish:

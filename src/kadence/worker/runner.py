@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from kadence.domain.partition import partition_for
 from kadence.domain.stimulus import Change, Outcome, OutcomesLost, PutJob, TargetChanged, Tick
 from kadence.domain.walltime import TZDATA_VERSION
-from kadence.errors import FencedError, LogError, RefusedError
+from kadence.errors import FencedError, LogError, RefusedError, UnreadableError
 from kadence.wire import control, event, outcome, state
 from kadence.wire.execution import Encoder
+from kadence.worker.alarms import alarms
 from kadence.worker.skew import Skew, read_clocks
 from kadence.worker.takeover import Phase, Takeover
 
@@ -38,11 +40,12 @@ LAG: Final = 5_000
 LONGEST_WAIT: Final = 1_000
 _RETRY: Final = 500
 _FENCED_RETRY: Final = 3_000
+_UNREADABLE_RETRY: Final = 60_000
 _RECORDS: Final = 500
 """Control records per transaction: every one may be refused, and the cursor names those."""
 _OUTCOMES: Final = 5_000
-_ALARMING: Final = {"job.errored": "job errored:", "record.rejected": "record rejected:"}
-_TOLD: Final = 10
+_HEADERS: Final = 64 * 1024
+"""Bytes of headers that are passed on with an outcome; its value has 256 KiB at most, and a record 1 MB."""
 _DAY: Final = 86_400_000
 
 
@@ -55,6 +58,7 @@ class ShardRunner:
         self.index = shard
         self._assigned = assigned
         self._takeover: Takeover | None = None
+        self._again_at = environment.clock.monotonic()
         self._started = 0
         self._shard: Shard | None = None
         self._writer: LogWriter | None = None
@@ -94,6 +98,8 @@ class ShardRunner:
             return self._discard("refused", str(error), 0)
         except FencedError as error:
             return self._discard("fenced", str(error), _FENCED_RETRY)
+        except UnreadableError as error:
+            return self._discard("unclean", str(error), _UNREADABLE_RETRY)
         except LogError as error:
             return self._discard("unclean", str(error), _RETRY)
 
@@ -115,6 +121,7 @@ class ShardRunner:
             self._env.metrics.transaction(result)
         self.close()
         self.problem = why
+        self._again_at = self._env.clock.monotonic() + retry
         return retry
 
     # --- taking over -------------------------------------------------------------------------------------
@@ -124,6 +131,8 @@ class ShardRunner:
         if not self._assigned():
             self.close()
             return LONGEST_WAIT
+        if (wait := self._again_at - env.clock.monotonic()) > 0:  # news may have come earlier
+            return wait
         if self._takeover is None:
             self._started = env.clock.monotonic()
             self._takeover = Takeover(env, self.index, self._assigned)
@@ -240,7 +249,7 @@ class ShardRunner:
         """Apply an outcome, or pass it on: a partitioner that is not Java's put it into a partition not its own."""
         heard = outcome.decode(record.key, record.value, record.offset, record.timestamp)
         if isinstance(heard, Outcome) and not shard.book.owns(heard.job):
-            self._forwards.append(record)
+            self._forwards.append(_forwarded(record))
             shard.book.cursor.outcomes = record.offset + 1
             shard.book.decision.prompt = True
         else:
@@ -288,22 +297,14 @@ class ShardRunner:
         self._committed_at, self._committed_control = env.clock.monotonic(), shard.book.cursor.control
         env.tail.settle(self.index, shard.book.cursor.control)
         self._commands.extend(decision.commands)
-        self._tell(decision)
+        for line in alarms(decision, env.topic("events")):
+            logger.warning("%s", line)
         env.metrics.transaction("committed")
         env.metrics.decided(decision, receipt.timestamp if env.broker_clock else acknowledged)
         env.metrics.control_applied(shard.book.cursor.control)
         self._skew.measure(sent, receipt, acknowledged)
         env.metrics.skew(self._skew.milliseconds)
         self._skew.check()
-
-    def _tell(self, decision: Decision) -> None:
-        """Say in the process's own log what somebody should look at; a flood of it is cut short."""
-        found = [happening for happening in decision.happenings if happening.kind in _ALARMING]
-        for happening in found[:_TOLD]:
-            offset = "" if happening.offset is None else f" (control offset {happening.offset})"
-            logger.warning("%s %s: %s%s", _ALARMING[happening.kind], happening.name, happening.reason, offset)
-        if len(found) > _TOLD:
-            logger.warning("... and %d more like these; see %s", len(found) - _TOLD, self._env.topic("events"))
 
     def _send_memory(self, writer: LogWriter, book: Book, decision: Decision) -> None:
         env, topic = self._env, self._env.topic("state")
@@ -338,3 +339,9 @@ class ShardRunner:
         while self._commands and self._commands[0][0] + _DAY <= now:
             _, key = self._commands.popleft()
             self._env.appender.append(self._env.topic("control"), 0, key.encode(), None)
+
+
+def _forwarded(record: Record) -> Record:
+    """The record as it is passed on: without its headers where they would make it larger than a topic takes."""
+    size = sum(len(name.encode()) + len(value or b"") for name, value in record.headers)
+    return record if size <= _HEADERS else replace(record, headers=())

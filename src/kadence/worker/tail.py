@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 BATCH: Final = 5_000
 _ANSWER_SECONDS: Final = 5.0
+_MARKS: Final = 10_000
+"""Barriers on control that are remembered, the newest."""
 _FULL: Final = 20_000
 """Outcomes that wait for one shard before its partition is left alone for a while."""
 
@@ -141,6 +143,8 @@ class Tail:
             nonce = state.barrier_nonce(record.value)
             if nonce is not None:
                 self._nonces[nonce] = record.offset
+                if len(self._nonces) > _MARKS:  # only takeovers under way ask for theirs
+                    del self._nonces[next(iter(self._nonces))]
             return self._everyone()
         concerned: range | tuple[int, ...] = (0,)
         if kind == "hold":

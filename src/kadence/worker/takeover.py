@@ -17,7 +17,7 @@ from kadence.domain.book import Book, Cursor
 from kadence.domain.restore import Memory, rebuild
 from kadence.domain.shard import Shard
 from kadence.domain.stimulus import Rejected, TargetChanged
-from kadence.errors import ConfigurationError, FencedError
+from kadence.errors import ConfigurationError, FencedError, UnreadableError
 from kadence.log.port import EARLIEST
 from kadence.wire import control, state
 from kadence.worker.skew import read_clocks
@@ -50,6 +50,8 @@ class Found:
 
     memory: Memory = field(default_factory=Memory)
     cursor: state.CursorRecord | None = None
+    unreadable: dict[str, tuple[int, Rejected]] = field(default_factory=dict)
+    """Key to offset and reason of what cannot be read and was not replaced since."""
 
 
 class Takeover:
@@ -119,6 +121,7 @@ class Takeover:
         for record in records:
             if record.key == state.BARRIER and state.barrier_nonce(record.value) == self.nonce:
                 self.close()
+                self._check_cursor()
                 self.phase = Phase.AWAITING_CONTROL
                 return True
             if self.barrier is not None and record.offset > self.barrier.offset:
@@ -129,14 +132,16 @@ class Takeover:
 
     def _remember(self, record: Record) -> None:
         """Keep the newest of each state record."""
-        kind, _, name = (record.key or b"").decode("utf-8", "replace").partition("/")
-        memory, value = self._found.memory, record.value
+        key = (record.key or b"").decode("utf-8", "replace")
+        kind, _, name = key.partition("/")
+        found, memory, value = self._found, self._found.memory, record.value
+        found.unreadable.pop(key, None)
         decoded: object = None
         match kind:
             case "cursor" if value is not None:
                 decoded = state.decode_cursor(value)
                 if isinstance(decoded, state.CursorRecord):
-                    self._found.cursor = decoded
+                    found.cursor = decoded
             case "job":
                 memory.jobs.pop(name, None)
                 memory.specs.pop(name, None)
@@ -155,7 +160,35 @@ class Takeover:
             case _:
                 pass
         if isinstance(decoded, Rejected):
-            logger.error("shard %d: %s", self._shard, decoded.error)
+            found.unreadable[key] = record.offset, decoded
+
+    def _check_cursor(self) -> None:
+        """A shard whose cursor cannot be read is not run: it would lose due times, or run them again."""
+        offset, rejected = self._found.unreadable.get("cursor", (0, None))
+        if rejected is not None:
+            message = (
+                f"{self._env.topic('state')}[{self._shard}] at offset {offset}: {rejected.error}. Where a newer "
+                "kadence wrote it, run that one; where somebody else did, write the newest good cursor before it "
+                "again, under its key"
+            )
+            raise UnreadableError(message)
+
+    def _report_unreadable(self, book: Book) -> None:
+        """Say which of its memories the shard goes on without: those jobs and holds begin anew."""
+        for key, (offset, rejected) in self._found.unreadable.items():
+            logger.error("shard %d: %s; it begins anew", self._shard, rejected.error)
+            book.say(
+                "record.rejected",
+                key.partition("/")[2],
+                reason=rejected.error,
+                offset=offset,
+                detail={
+                    "topic": self._env.topic("state"),
+                    "partition": self._shard,
+                    "key": key,
+                    "excerpt": rejected.excerpt.decode("utf-8", "replace"),
+                },
+            )
 
     def _await_control(self) -> bool:
         tail, now = self._env.tail, self._env.clock.monotonic()
@@ -210,6 +243,7 @@ class Takeover:
             if change.kind in {"job", "pause", "hold"}:
                 wanted[change.kind, change.name] = change
         rebuild(book, self._found.memory, wanted, now)
+        self._report_unreadable(book)
         shard = Shard(book)
         env.targets.ensure(book.targets)
         for topic in sorted({*book.targets, *book.problems}):
@@ -229,6 +263,7 @@ class Takeover:
             message = (
                 f"{env.topic('control')} {what} that shard {self._shard} had applied: it was recreated or restored. "
                 f"Its commands cannot be told from applied ones. Stop all workers, delete {env.topic('state')}, run "
-                "'kadence topics init', and start again: every job then begins anew from its control record"
+                "'kadence topics init', and start again: every job then begins anew from its control record, so that "
+                "what its catch_up asks for of the due times since then is run once more"
             )
             raise ConfigurationError(message)
