@@ -3,6 +3,7 @@
 # ruff: noqa: ANN401 - broken variants take the place of private methods
 from __future__ import annotations
 
+import json
 from typing import Any, Final
 
 import pytest
@@ -32,6 +33,65 @@ def a_barrier_outlives_no_cursor_even_after_a_crash_and_compaction() -> None:
     bench.live(third, 5_000)
     last = (bench.cursor().through - bench.time.now + 15_000 + 60_000) // 1000
     assert sorted(bench.dues("a")) == list(range(1, last + 1))
+
+
+def a_pause_from_before_the_first_worker_is_kept() -> None:
+    bench = Bench()
+    bench.job("a")
+    bench.job("b")
+    bench.pass_time(5_000)
+    bench.write("pause/a", {"paused": True})
+    bench.write("hold/h", {"match": {"names": ["b"]}})
+    bench.pass_time(20_000)
+    machine = bench.machine()
+    bench.live(machine, 5_000)
+    assert bench.dues("a") == bench.dues("b") == []
+    bench.write("pause/a", {"paused": False})
+    bench.write("hold/h", None)
+    bench.settle(machine)
+    assert sorted(bench.dues("a")) == sorted(bench.dues("b")) == [1, 2, 3, 4, 5]
+
+
+def a_shard_whose_cursor_cannot_be_read_waits_until_it_can() -> None:
+    bench = Bench()
+    bench.job("a")
+    first = bench.machine("w0")
+    bench.live(first, 3_000)
+    first.die()
+    good = next(r.value for r in reversed(bench.log.records(STATE, 0)) if r.key == state.CURSOR)
+    bench.client.append(STATE, 0, state.CURSOR, b'{"through":7}')
+    second = bench.machine("w1")
+    bench.live(second, 70_000, step=10_000)
+    assert not second.ready(0)
+    assert "cursor record" in (second.runners[0].problem or "")
+    assert sorted(bench.dues("a")) == [1, 2, 3]
+    bench.client.append(STATE, 0, state.CURSOR, good)
+    bench.live(second, 70_000, step=10_000)
+    last = max(bench.dues("a"))
+    assert last > 100
+    assert sorted(bench.dues("a")) == list(range(1, last + 1))
+
+
+def what_a_shard_cannot_remember_of_a_job_is_reported() -> None:
+    bench = Bench()
+    bench.job("a")
+    bench.job("b")
+    bench.write("pause/a", {"paused": True})
+    first = bench.machine("w0")
+    bench.live(first, 3_000)
+    first.die()
+    record = bench.state("job/a")
+    assert record is not None
+    bad = json.dumps({**record, "pause": {**record["pause"], "offset": "2"}}).encode()
+    offset = bench.client.append(STATE, 0, b"job/a", bad).offset
+    second = bench.machine("w1")
+    bench.live(second, 3_000)
+    assert bench.dues("a") == []
+    assert max(bench.dues("b")) >= 5
+    events = bench.events("record.rejected")
+    assert len(events) == 1
+    told = json.loads(events[0].value or b"")
+    assert (told["offset"], told["topic"], told["key"]) == (offset, STATE, "job/a")
 
 
 def a_takeover_waits_for_a_tail_that_is_held_back() -> None:
@@ -173,7 +233,14 @@ def _done(takeover: Any) -> bool:
     return True
 
 
+def _begin_now(takeover: Any, now: int) -> int:
+    return now
+
+
 STORIES: Final = (
+    Story(a_pause_from_before_the_first_worker_is_kept, Broken(((Takeover, "_beginning", _begin_now),))),
+    Story(a_shard_whose_cursor_cannot_be_read_waits_until_it_can, Broken(((Takeover, "_check_cursor", _do_nothing),))),
+    Story(what_a_shard_cannot_remember_of_a_job_is_reported, Broken(((Takeover, "_report_unreadable", _do_nothing),))),
     Story(a_barrier_outlives_no_cursor_even_after_a_crash_and_compaction, Broken(((state, "BARRIER", state.CURSOR),))),
     Story(a_takeover_waits_for_a_tail_that_is_held_back, Broken(((Takeover, "_await_control", do_not_await_control),))),
     Story(a_spec_as_large_and_deep_as_may_be_outlives_a_bad_update, Broken(((strict, "_WRAPPED", 0),))),

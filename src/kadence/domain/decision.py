@@ -28,7 +28,10 @@ class Fire(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One event for people and alerting; ``kind`` is the contract's, e.g. ``job.paused``."""
+    """One event for people and alerting; ``kind`` is the contract's, e.g. ``job.paused``.
+
+    ``offset`` is that of the control record which caused it, if one did.
+    """
 
     kind: str
     name: str

@@ -81,10 +81,10 @@ class Shard:
             "record.rejected",
             bad.key,
             reason=bad.rejected.error,
-            offset=bad.offset,
             detail={
                 "topic": f"{book.namespace}.outcomes",
                 "partition": book.shard,
+                "offset": bad.offset,
                 "excerpt": bad.rejected.excerpt.decode("utf-8", "replace"),
             },
         )

@@ -27,6 +27,6 @@ def _subject(happening: Happening) -> str:
     detail = happening.detail
     if "topic" not in detail:
         return happening.name
-    place = f"{detail['topic']}[{detail['partition']}] at offset {happening.offset}"
+    place = f"{detail['topic']}[{detail['partition']}] at offset {detail.get('offset', happening.offset)}"
     key = detail.get("key") or happening.name
     return f"{key} ({place})" if key else place

@@ -181,10 +181,10 @@ class Takeover:
                 "record.rejected",
                 key.partition("/")[2],
                 reason=rejected.error,
-                offset=offset,
                 detail={
                     "topic": self._env.topic("state"),
                     "partition": self._shard,
+                    "offset": offset,
                     "key": key,
                     "excerpt": rejected.excerpt.decode("utf-8", "replace"),
                 },
@@ -228,11 +228,7 @@ class Takeover:
         env, found = self._env, self._found.cursor
         self.control_topic_id = env.control_topic_id()
         if found is None:
-            if self.barrier is None:
-                message = "a takeover is built after its barrier"
-                raise RuntimeError(message)
-            begin = self.barrier.timestamp if env.broker_clock else now
-            cursor = Cursor(begin)
+            cursor = Cursor(self._beginning(now))
         else:
             self._check_control(found)
             cursor, self.tzdata_before = found.cursor(), found.tzdata
@@ -249,6 +245,19 @@ class Takeover:
         for topic in sorted({*book.targets, *book.problems}):
             shard.step(TargetChanged(topic, env.targets.problem(topic)), now)
         return shard
+
+    def _beginning(self, now: int) -> int:
+        """Where a shard without a cursor begins: at the oldest record that concerns it.
+
+        Its records are all applied before it decides anything, so that each job, pause and hold has the time that is
+        its own, as if the shard had been run all the while.
+        """
+        if self.barrier is None:
+            message = "a takeover is built after its barrier"
+            raise RuntimeError(message)
+        begin = self.barrier.timestamp if self._env.broker_clock else now
+        oldest, _ = self._env.tail.since(self._shard, 0, 1)
+        return min([begin, *(record.timestamp for record in oldest)])
 
     def _check_control(self, found: state.CursorRecord) -> None:
         """A control topic that is not the one the cursor speaks of would make new commands look applied."""
