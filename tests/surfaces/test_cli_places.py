@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
@@ -28,8 +29,16 @@ from kadence.log.memory import MemoryLog
 from tests.surfaces.commandline import data, run
 from tests.surfaces.owner import NS, a_log
 
+if TYPE_CHECKING:
+    from click.testing import Result
+
 _CLI = "from kadence.cli.main import main; main()"
 _SOURCE = Path(kadence.__file__).parents[1]
+
+
+def data_of(result: Result) -> Any:  # noqa: ANN401  JSON
+    return json.loads(result.stdout)
+
 
 CODES: list[tuple[KadenceError, int]] = [
     (KadenceError("x"), 1),
@@ -88,7 +97,31 @@ def test_a_namespace_that_is_none_is_said_in_one_sentence() -> None:
 def test_missing_topics_are_answered_with_topics_init() -> None:
     result = run("list", log=MemoryLog(lambda: 0))
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
-    assert "`kadence topics init`" in result.stderr
+    assert "`kadence topics init --namespace ns`" in result.stderr
+
+
+def test_a_remedy_names_the_namespace_unless_it_is_the_default() -> None:
+    log = MemoryLog(lambda: 0)
+    assert run("list", "--namespace", "kadence", log=log).stderr.count("`kadence topics init`") == 1
+    found = data_of(run("topics", "check", "-o", "json", log=log))["errors"]
+    assert {finding["remedy"] for finding in found} == {"create it with: kadence topics init --namespace ns"}
+    log.admin().create(f"{NS}.state", 1, 1, {"message.timestamp.type": "LogAppendTime", "cleanup.policy": "compact"})
+    log.admin().create(f"{NS}.events", 2, 1, {"message.timestamp.type": "LogAppendTime"})
+    told = run("topics", "check", log=log).stderr
+    assert "topic ns.events has 2 partitions but there is 1 shard\n" in told
+    assert "and run: kadence topics init --namespace ns\n" in told
+
+
+def test_one_of_a_thing_is_not_counted_as_many() -> None:
+    log = MemoryLog(lambda: 0)
+    done = run("topics", "init", "--shards", "1", "--replication", "1", log=log).stdout
+    assert "created ns.state: 1 partition, replication 1, compact\n" in done
+    again = run("topics", "init", "--shards", "2", log=log).stdout
+    assert again == "ns.state has 1 partition already, so there is 1 shard\n"
+    assert run("topics", "check", log=log).stdout.endswith("as a worker needs them: 1 shard\n")
+    log = MemoryLog(lambda: 0)
+    log.admin().create(f"{NS}.control", 1, 1, {})
+    assert "1 topic of namespace ns is kept on 1 broker only: " in run("topics", "check", log=log).stderr
 
 
 def test_an_unreachable_partition_names_the_brokers_and_leaves_with_6() -> None:

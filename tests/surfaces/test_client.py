@@ -312,7 +312,9 @@ CALLS: list[Callable[[Client], object]] = [
 @pytest.mark.parametrize("call", CALLS)
 def test_missing_topics_are_answered_with_the_remedy(call: Callable[[Client], object]) -> None:
     empty = MemoryLog(lambda: 0)
-    with pytest.raises(ConfigurationError, match="does not exist; create kadence's topics with `kadence topics init`"):
+    with pytest.raises(
+        ConfigurationError, match="does not exist; create kadence's topics with `kadence topics init --names"
+    ):
         call(alone(empty))
 
 

@@ -10,6 +10,7 @@ import click
 
 from kadence.cli.context import Invocation, connection_options
 from kadence.cli.jobfiles import STDIN, files_of, read_entries
+from kadence.cli.output import counted
 from kadence.cli.report import report
 from kadence.cli.values import output_option, reason_option, wait_options
 from kadence.client import commands
@@ -47,7 +48,7 @@ def apply_command(
     settings = invocation.settings()
     if dry_run:
         _checked(entries, settings.namespace, commands.NOBODY)
-        click.echo(f"{len(entries)} job{'' if len(entries) == 1 else 's'} would be applied; nothing was written")
+        click.echo(f"{counted(len(entries), 'job')} would be applied; nothing was written")
         return
     with invocation.client() as client:
         wanted = _checked(entries, client.namespace, commands.Signature(client.by, reason))

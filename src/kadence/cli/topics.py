@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kadence.cli.context import Invocation, connection_options
-from kadence.cli.output import note, print_json
+from kadence.cli.output import counted, note, print_json
 from kadence.cli.values import output_option
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ def check(invocation: Invocation, output: Output) -> None:
             raise click.exceptions.Exit(_FAILED)
         return
     _tell(report)
-    click.echo(f"the topics of namespace {settings.namespace} are as a worker needs them: {report.shards} shards")
+    shards = counted(report.shards, "shard")
+    click.echo(f"the topics of namespace {settings.namespace} are as a worker needs them: {shards}")
 
 
 def _document(finding: Finding) -> dict[str, str]:

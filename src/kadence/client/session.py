@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from kadence.client.confirm import Watch, shards_of
 from kadence.client.written import Written
 from kadence.errors import ConfigurationError, RefusedError
-from kadence.log.topics import ANSWER_SECONDS, shard_count
+from kadence.log.topics import ANSWER_SECONDS, init_command, shard_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +71,7 @@ class Session:
         except RefusedError as error:
             if _MISSING in error.reason or _MISSING_CODE in error.reason:
                 raise ConfigurationError(
-                    f"topic {topic} does not exist; create kadence's topics with `kadence topics init`, "
+                    f"topic {topic} does not exist; create kadence's topics with `{init_command(self._namespace)}`, "
                     "or name another namespace or cluster"
                 ) from error
             raise
