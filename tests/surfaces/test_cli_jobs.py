@@ -189,6 +189,31 @@ def test_a_hold_and_its_release_over_the_list(log: MemoryLog) -> None:
     assert listed(log) == {"invoices": "running", "reports": "running"}
 
 
+# --- what was rejected ---
+
+
+def test_taking_away_what_was_rejected_is_no_not_found(log: MemoryLog) -> None:
+    for key, value in ((b"job/bad", b"{}"), (b"hold/bad", b'{"match": {}}')):
+        log.appender().append(f"{NS}.control", 0, key, value)
+    assert listed(log)["bad"] == "rejected"
+    table = run("holds", log=log).stdout.splitlines()
+    assert table[1].split()[:6] == ["bad", "rejected", "-", "-", "-", "-"]
+    deleted = run("delete", "bad", log=log)
+    assert (deleted.exit_code, deleted.stdout, deleted.stderr) == (0, "deleted bad: in force\n", "")
+    released = run("release", "bad", log=log)
+    assert (released.exit_code, released.stdout, released.stderr) == (0, "released bad: in force\n", "")
+    assert (run("delete", "bad", log=log).exit_code, run("release", "bad", log=log).exit_code) == (3, 3)
+    assert (data("holds", log=log), "bad" in listed(log)) == ([], False)
+
+
+def test_holds_says_that_the_newest_record_of_a_hold_was_rejected(log: MemoryLog) -> None:
+    run("hold", "freeze", "--tag", "slow", log=log)
+    log.appender().append(f"{NS}.control", 0, b"hold/freeze", b"{}")
+    result = run("holds", log=log)
+    assert result.stdout.splitlines()[1].split()[:5] == ["freeze", "active", "tag", "slow", "1"]
+    assert "the newest record of hold freeze, at offset 3, was rejected; the one before it is shown" in result.stderr
+
+
 # --- what is shown ---
 
 

@@ -15,7 +15,7 @@ from kadence.errors import ConfigurationError, UnreachableError
 from kadence.log.memory import MemoryLog
 from kadence.log.memory.faults import Unreachable
 from kadence.view import JobView, View, snapshot
-from kadence.view.documents import job_detail, job_document, status_document
+from kadence.view.documents import hold_document, job_detail, job_document, status_document
 from tests.surfaces.owner import NS, Owner, a_log
 
 if TYPE_CHECKING:
@@ -252,8 +252,28 @@ def test_a_hold_on_its_way_in_and_out() -> None:
 
 
 def test_a_hold_that_every_shard_refused() -> None:
-    log = applied(("hold/freeze", {"match": {"all": True}, "if_offset": 9}))
-    assert look(log).holds["freeze"].state == "rejected"
+    log = applied(("job/a", BATCH), ("hold/freeze", {"match": {"all": True}, "if_offset": 9}))
+    hold = look(log).holds["freeze"]
+    assert (hold.state, hold.matched, hold.refused, hold.shards) == ("rejected", 0, 1, 0)
+    assert hold.reason == "every shard refused the record at offset 1; the events topic says why"
+
+
+def test_a_hold_that_cannot_be_read_is_rejected_and_says_why() -> None:
+    log = applied(("hold/freeze", {"match": {}}))
+    hold = look(log).holds["freeze"]
+    assert (hold.state, hold.hold, hold.refused) == ("rejected", None, 0)
+    assert hold.reason is not None
+    assert hold.reason.startswith("match: selects nothing")
+    assert hold_document(hold)["match"] is None
+
+
+@pytest.mark.parametrize("bad", [{"match": {"all": True}, "if_offset": 9}, {"match": {}}])
+def test_the_hold_in_force_stays_in_view_under_a_rejected_one(bad: object) -> None:
+    log = applied(("job/a", BATCH), ("hold/freeze", {"match": {"tags": ["batch"]}}), ("hold/freeze", bad))
+    hold = look(log).holds["freeze"]
+    assert (hold.state, hold.matched, hold.refused) == ("active", 1, 2)
+    assert hold_document(hold)["match"] == {"tags": ["batch"]}
+    assert see(log).state == "paused"
 
 
 # --- shards, and the log itself ---

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kadence.cli.context import Invocation, connection_options
-from kadence.cli.output import print_json, print_table
+from kadence.cli.output import note, print_json, print_table
 from kadence.cli.report import NOT_FOUND, report
 from kadence.cli.values import DURATION, TIME, output_option, policy_option, reason_option, wait_options
 from kadence.domain.duration import format_time
@@ -107,7 +107,13 @@ def release_command(invocation: Invocation, name: str, wait: int, output: Output
 @click.pass_obj
 def holds_command(invocation: Invocation, output: Output) -> None:
     """List holds with what they select and how many jobs they are over."""
-    from kadence.view.documents import hold_document, selector_text, time_text  # noqa: PLC0415  croniter is slow to load
+    from kadence.view.documents import (  # noqa: PLC0415  croniter is slow to load
+        end_text,
+        hold_document,
+        matched_text,
+        selector_text,
+        time_text,
+    )
 
     with invocation.client() as client:
         found = client.holds()
@@ -119,11 +125,15 @@ def holds_command(invocation: Invocation, output: Output) -> None:
             hold.name,
             hold.state,
             selector_text(hold),
-            str(hold.matched),
+            matched_text(hold),
             time_text(hold.since) or "-",
-            time_text(hold.hold.end) or "-",
+            end_text(hold),
             hold.reason or "",
         )
         for hold in found
     ]
     print_table(("NAME", "STATE", "JOBS WITH", "MATCHED", "SINCE", "END", "REASON"), rows)
+    for hold in found:
+        if hold.refused is not None and hold.state != "rejected":
+            newest = f"the newest record of hold {hold.name}, at offset {hold.refused},"
+            note(f"{newest} was rejected; the one before it is shown")

@@ -12,8 +12,10 @@ from kadence.cli.output import note, print_json, print_pairs, print_table, sched
 from kadence.cli.values import output_option
 from kadence.view.documents import (
     age_text,
+    end_text,
     job_detail,
     job_document,
+    matched_text,
     selector_text,
     status_document,
     time_text,
@@ -146,8 +148,8 @@ def _print_holds(view: View) -> None:
                     hold.name,
                     hold.state,
                     selector_text(hold),
-                    str(hold.matched),
-                    time_text(hold.hold.end) or "-",
+                    matched_text(hold),
+                    end_text(hold),
                     hold.reason or "",
                 )
                 for hold in holds
