@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kadence.clock import SystemClock
+from kadence.domain.duration import parse_time
 from tests.surfaces.commandline import data, run
 from tests.surfaces.owner import NS, Owner, a_log
 
@@ -58,6 +60,7 @@ STORIES: list[tuple[str, list[str], int, str, str]] = [
     ("", ["pause"], 2, "", "Missing argument"),
     ("", ["pause", "invoices", "--for", "soon"], 2, "", "is not a duration"),
     ("", ["pause", "invoices", "--until", "2026-01-01"], 2, "", "is not an RFC 3339 time"),
+    ("", ["pause", "invoices", "--until", "2020-01-01T00:00:00Z"], 2, "", "would be over already"),
     ("", ["pause", "invoices", "--for", "1h", "--until", "2099-01-01T00:00:00Z"], 2, "", "not both"),
     ("", ["resume", "invoices"], 0, "resumed invoices: in force\n", ""),
     ("", ["resume", "ghost"], 0, "there is no job ghost yet", ""),
@@ -71,11 +74,23 @@ STORIES: list[tuple[str, list[str], int, str, str]] = [
     ("", ["trigger", "invoices", "--payload", "{no"], 2, "", "is not JSON"),
     ("", ["hold", "freeze", "--tag", "billing"], 0, "hold freeze: in force\n", ""),
     ("", ["hold", "freeze"], 2, "", "--tag T or --name GLOB"),
-    ("", ["hold", "freeze", "--all", "--tag", "billing"], 2, "", "--tag T or --name GLOB"),
+    ("", ["hold", "freeze", "--all", "--tag", "billing"], 2, "", "--all goes without --tag and --name"),
+    ("", ["hold", "freeze", "--all", "--catch-up", "all"], 2, "", "kadence release freeze --catch-up all"),
+    ("", ["hold", "freeze", "--all", "--end", "2020-01-01T00:00:00Z"], 2, "", "would be over already"),
+    ("", ["hold", "freeze", "--all", "--start", "2020-01-01T00:00:00Z", "--for", "1h"], 2, "", "would be over already"),
+    (
+        "",
+        ["hold", "h", "--all", "--start", "2099-01-02T00:00:00Z", "--end", "2099-01-01T00:00:00Z"],
+        2,
+        "",
+        "--end must be later than --start",
+    ),
     ("", ["hold", "freeze", "--name", "[b-a]"], 2, "", "is no glob"),
     ("", ["hold", "freeze", "--all", "--for", "1h", "--end", "2099-01-01T00:00:00Z"], 2, "", "not both"),
     ("", ["release", "freeze"], 3, "", "there is no hold freeze"),
     ("hold freeze --all", ["release", "freeze"], 0, "released freeze: in force\n", ""),
+    ("", ["release", "freeze", "--catch-up", "all"], 3, "", "there is no hold freeze in force"),
+    ("hold freeze --all", ["release", "freeze", "--catch-up", "all"], 0, "released freeze: in force\n", ""),
     ("", ["holds"], 0, "NAME", ""),
     ("", ["status"], 0, "worker-1", ""),
     ("", ["nonsense"], 2, "", "No such command"),
@@ -187,6 +202,28 @@ def test_a_hold_and_its_release_over_the_list(log: MemoryLog) -> None:
     assert (hold["name"], hold["state"], hold["matched"]) == ("freeze", "active", 1)
     run("release", "freeze", log=log)
     assert listed(log) == {"invoices": "running", "reports": "running"}
+
+
+def test_a_release_with_catch_up_writes_the_hold_again_with_its_end(log: MemoryLog) -> None:
+    run("hold", "freeze", "--tag", "slow", "--reason", "move", log=log)
+    before = SystemClock().wall()
+    assert run("release", "freeze", "--catch-up", "latest", log=log).exit_code == 0
+    key, value = last(log)
+    del value["by"]
+    assert before <= parse_time(value.pop("end")) <= SystemClock().wall()
+    assert (key, value) == ("hold/freeze", {"match": {"tags": ["slow"]}, "catch_up": "latest", "reason": "move"})
+    [hold] = data("holds", log=log)
+    assert (hold["state"], hold["catch_up"], listed(log)["reports"]) == ("ended", "latest", "running")
+    again = run("release", "freeze", "--catch-up", "all", log=log)
+    assert (again.exit_code, "what it kept was decided then" in again.stderr) == (3, True)
+    assert run("release", "freeze", log=log).stdout == "released freeze: in force\n"
+    assert data("holds", log=log) == []
+
+
+def test_a_hold_that_has_not_begun_has_nothing_to_catch_up(log: MemoryLog) -> None:
+    run("hold", "freeze", "--all", "--start", "2099-01-01T00:00:00Z", log=log)
+    assert run("release", "freeze", "--catch-up", "all", log=log).exit_code == 0
+    assert last(log) == ("hold/freeze", None)
 
 
 # --- what was rejected ---

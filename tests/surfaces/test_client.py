@@ -99,6 +99,7 @@ INVALID: list[tuple[str, Callable[[Client], object], str]] = [
     ("an empty selector", lambda c: c.hold("h", {}), "hold h: match: selects nothing"),
     ("an end before the start", lambda c: c.hold("h", {"all": True}, start="2099-01-02T00:00:00Z",
      end="2099-01-01T00:00:00Z"), "hold h: end: must be later"),
+    ("a catch-up without an end", lambda c: c.hold("h", {"all": True}, catch_up="all"), "hold h: catch_up is for"),
     ("no id", lambda c: c.trigger("a", id="a b"), "trigger a: .* is no id"),
     ("a payload that is no JSON", lambda c: c.trigger("a", object()), "trigger a: the payload does not fit"),
     ("another namespace's topic", lambda c: c.put("a", {**EVERY, "target": {"topic": f"{NS}.state"}}), "kadence's own"),
@@ -231,6 +232,18 @@ def test_an_end_given_as_a_duration_counts_from_the_start(log: MemoryLog, client
     client.hold("night", {"all": True}, start="2099-01-01T00:00:00Z", end=timedelta(hours=6))
     assert control(log)[0][1]["end"] == "2099-01-01T06:00:00Z"
     assert client.holds()[0].state == "scheduled"
+
+
+def test_a_release_may_say_what_becomes_of_the_due_times_that_were_kept(log: MemoryLog, client: Client) -> None:
+    client.put("a", EVERY)
+    client.hold("freeze", {"all": True}, reason="move")
+    assert client.release("freeze", catch_up="all").in_force
+    value = control(log)[-1][1]
+    assert (value["match"], value["catch_up"], value["reason"], value["by"]) == ({"all": True}, "all", "move", "anna")
+    assert (client.holds()[0].state, client.get("a").state) == ("ended", "running")
+    with pytest.raises(NotFoundError, match="there is no hold nothing in force"):
+        client.release("nothing", catch_up="all")
+    assert client.release("freeze").found is True
 
 
 def test_a_hold_that_only_some_shards_have_applied_is_not_confirmed(log: MemoryLog) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from kadence.client import commands
 from kadence.client.commands import Command, Signature, Spec
+from kadence.client.ending import ended_at
 from kadence.client.session import Session
 from kadence.client.written import Written, raise_for
 from kadence.clock import SystemClock
@@ -205,7 +206,8 @@ class Client:
         """Pause every job that ``match`` selects, those to come included, from ``start`` (now) to ``end`` (open).
 
         ``match`` is the contract's selector, such as ``{"tags": ["batch"], "not": {"names": ["vital-*"]}}`` or
-        ``{"all": True}``. An ``end`` given as timedelta counts from ``start``.
+        ``{"all": True}``. An ``end`` given as timedelta counts from ``start``. ``catch_up`` says what becomes of the
+        due times that it kept when it ends by itself; for a hold without end, `release` is told that.
         """
         return self._one(self.holding(name, match, start=start, end=end, catch_up=catch_up, reason=reason), wait)
 
@@ -220,6 +222,10 @@ class Client:
         reason: str | None = None,
     ) -> Command:
         """The record that puts a hold in force."""
+        if catch_up is not None and end is None:
+            raise InvalidSpecError(
+                f"hold {name}: catch_up is for a hold that ends by itself: give it an end, or give catch_up to release"
+            )
         begin = None if start is None else commands.instant(start)
         finish = commands.until(end, self._clock.wall() if begin is None else begin)
         body = {
@@ -231,12 +237,20 @@ class Client:
         given = {field: value for field, value in body.items() if value is not None}
         return commands.document("hold", name, given, self.namespace, Signature(self.by, reason))
 
-    def release(self, name: str, *, wait: Wait = True) -> Written:
-        """Release a hold: each job is again exactly what it was. ``found`` says whether there was such a hold."""
-        return self._one(self.releasing(name), wait)
+    def release(self, name: str, *, catch_up: Policy | None = None, wait: Wait = True) -> Written:
+        """Release a hold: each job is again exactly what it was. ``found`` says whether there was such a hold.
 
-    def releasing(self, name: str) -> Command:
-        """The record that releases a hold."""
+        ``catch_up`` says what becomes of the due times that it kept (None: as each job says). The hold then stays on
+        record as ended, until it is released without. Raises `NotFoundError` where no such hold is in force.
+        """
+        return self._one(self.releasing(name, catch_up=catch_up), wait)
+
+    def releasing(self, name: str, *, catch_up: Policy | None = None) -> Command:
+        """The record that releases a hold; with ``catch_up`` it is the hold again with an end, so the log is read."""
+        if catch_up is not None:
+            body = ended_at(name, self.status().holds.get(name), self._clock.wall(), catch_up)
+            if body is not None:
+                return commands.document("hold", name, body, self.namespace, Signature(self.by))
         return commands.wish("hold", name, ReleaseHold(), self.namespace)
 
     def trigger(
