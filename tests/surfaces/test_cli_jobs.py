@@ -6,7 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 
+from kadence.cli.context import Invocation
+from kadence.cli.main import cli
 from kadence.clock import SystemClock
 from kadence.domain.duration import parse_time
 from tests.surfaces.commandline import data, run
@@ -224,6 +227,44 @@ def test_a_hold_that_has_not_begun_has_nothing_to_catch_up(log: MemoryLog) -> No
     run("hold", "freeze", "--all", "--start", "2099-01-01T00:00:00Z", log=log)
     assert run("release", "freeze", "--catch-up", "all", log=log).exit_code == 0
     assert last(log) == ("hold/freeze", None)
+
+
+# --- whether anybody is there ---
+
+
+class LaterClock:
+    """The machine's clocks, with wall time put forward by so many ms."""
+
+    def __init__(self, ahead: int) -> None:
+        self.ahead = ahead
+
+    def wall(self) -> int:
+        return SystemClock().wall() + self.ahead
+
+    def monotonic(self) -> int:
+        return SystemClock().monotonic()
+
+
+@pytest.mark.parametrize("command", [["list"], ["get", "invoices"]])
+def test_shards_that_nobody_seems_to_run_are_named(log: MemoryLog, command: list[str]) -> None:
+    def told(ahead: int, *more: str) -> str:
+        invocation = Invocation(namespace=NS, log=log, clock=LaterClock(ahead))
+        return CliRunner().invoke(cli, [*command, *more], obj=invocation, catch_exceptions=False).stderr
+
+    assert told(0) == ""
+    assert told(120_000, "-o", "json") == ""
+    warning = told(120_000)
+    assert warning.startswith("kadence: warning: no worker has shown a sign of life since 20")
+    assert warning.endswith(": nothing fires there; start one with `kadence worker --namespace ns`\n")
+    assert warning.count("\n") == 1
+
+
+def test_shards_that_nobody_ever_ran_are_named() -> None:
+    log = a_log(12)
+    jobs = json.dumps([{"name": f"job-{number}", "schedule": {"every": "1h"}} for number in range(100)])
+    run("apply", "-f", "-", "--no-wait", log=log, text=jobs)
+    warning = run("list", log=log).stderr
+    assert warning.startswith("kadence: warning: no worker has ever run shards 0, 1, 2, 3, 4 and 7 more: nothing fires")
 
 
 # --- what was rejected ---

@@ -307,7 +307,12 @@ def shard_count(log: Log, namespace: str, timeout: float = ANSWER_SECONDS) -> in
 
 def init_command(namespace: str) -> str:
     """What to type to create the topics of a namespace."""
-    return "kadence topics init" + ("" if namespace == DEFAULT_NAMESPACE else f" --namespace {namespace}")
+    return f"kadence topics init{namespace_option(namespace)}"
+
+
+def namespace_option(namespace: str) -> str:
+    """What a command that a person is told to type ends with, so that it means this namespace."""
+    return "" if namespace == DEFAULT_NAMESPACE else f" --namespace {namespace}"
 
 
 def _counted(number: int, noun: str) -> str:

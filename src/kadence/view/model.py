@@ -33,6 +33,7 @@ class JobView:
     ``spec`` is the definition in force (for an unapplied job: the one that waits), ``written`` the JSON that it was
     written as. ``own`` is its shard's record of it, None where there is none. ``newer``: the offset
     of a definition (or its deletion) that the shard has not read yet. ``next_due`` is None where nothing will fire.
+    ``heard``: when its shard's owner last wrote a cursor (broker time); None: no worker ever ran the shard.
     """
 
     name: str
@@ -47,6 +48,7 @@ class JobView:
     own: Job | None = None
     next_due: int | None = None
     newer: int | None = None
+    heard: int | None = None
 
     @property
     def tags(self) -> tuple[str, ...]:
