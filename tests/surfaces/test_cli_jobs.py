@@ -73,7 +73,7 @@ STORIES: list[tuple[str, list[str], int, str, str]] = [
     ("", ["delete", "ghost", "reports"], 3, "deleted reports: in force\n", "there is no job ghost to delete"),
     ("", ["trigger", "invoices", "--id", "x1"], 0, "invoices!x1\n", ""),
     ("trigger invoices --id x1", ["trigger", "invoices", "--id", "x1"], 4, "", "duplicate: id 'x1'"),
-    ("", ["trigger", "ghost"], 4, "", "there is no job 'ghost' to trigger"),
+    ("", ["trigger", "ghost"], 3, "", "there is no job ghost in namespace ns to trigger; `kadence list` shows"),
     ("", ["trigger", "invoices", "--payload", "{no"], 2, "", "is not JSON"),
     ("", ["hold", "freeze", "--tag", "billing"], 0, "hold freeze: in force\n", ""),
     ("", ["hold", "freeze"], 2, "", "--tag T or --name GLOB"),
@@ -190,6 +190,22 @@ def test_a_trigger_with_a_payload(log: MemoryLog) -> None:
     assert last(log)[1]["payload"] is None
     run("trigger", "invoices", log=log)
     assert "payload" not in last(log)[1]
+
+
+def test_a_trigger_tells_its_id_whatever_becomes_of_it(log: MemoryLog) -> None:
+    done = data("trigger", "invoices", "--id", "x1", log=log)
+    assert (done["kind"], done["name"], done["fate"], done["id"], done["run"]) == (
+        *("trigger", "invoices", "in_force", "x1", "invoices!x1"),
+    )
+    alone = a_log()
+    late = run("trigger", "invoices", "--wait", "50ms", log=alone)
+    key, _ = last(alone)
+    token = key.rpartition("/")[2]
+    assert (late.exit_code, late.stdout) == (5, f"invoices!{token}\n")
+    assert f"repeating it with --id {token} never runs it twice" in late.stderr
+    alone.set_available(f"{NS}.control", 0, available=False)
+    lost = run("trigger", "invoices", log=alone)
+    assert (lost.exit_code, "repeat it with --id " in lost.stderr) == (6, True)
 
 
 def test_a_hold_and_its_release_over_the_list(log: MemoryLog) -> None:

@@ -262,8 +262,8 @@ def test_a_trigger_acts_once_per_id(client: Client) -> None:
     assert client.trigger("a") != client.trigger("a")
 
 
-def test_triggering_no_job_is_rejected(client: Client) -> None:
-    with pytest.raises(RejectedError, match="there is no job 'a' to trigger"):
+def test_triggering_no_job_finds_none(client: Client) -> None:
+    with pytest.raises(NotFoundError, match="there is no job a in namespace ns to trigger"):
         client.trigger("a")
 
 

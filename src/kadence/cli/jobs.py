@@ -1,4 +1,4 @@
-"""Verbs on single jobs: delete, pause, resume, trigger."""
+"""Verbs on single jobs: delete, pause, resume."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import click
 
 from kadence.cli.context import Invocation, connection_options
 from kadence.cli.report import NOT_FOUND, report
-from kadence.cli.values import DURATION, JSON, TIME, output_option, policy_option, reason_option, wait_options
+from kadence.cli.values import DURATION, TIME, output_option, policy_option, reason_option, wait_options
 from kadence.domain.duration import format_time
-from kadence.errors import NotConfirmedError
 
 if TYPE_CHECKING:
     from kadence.cli.values import Output
@@ -101,27 +100,3 @@ def resume_command(
         commands = [client.resuming(name, catch_up=catch_up, reason=reason) for name in dict.fromkeys(names)]
         done = client.submit(commands, wait=wait / 1000)
     report(done, "resumed", output, wait=wait, missing=_no_job_yet)
-
-
-@click.command
-@click.argument("name")
-@click.option("--payload", type=JSON, default=None, help="JSON to send instead of the job's own payload.")
-@click.option("--id", "token", metavar="ID", help="Names the run; the same id never runs twice.")
-@reason_option
-@wait_options
-@connection_options
-@click.pass_context
-def trigger_command(
-    ctx: click.Context, name: str, payload: object, token: str | None, reason: str | None, wait: int
-) -> None:
-    """Run a job once now, paused or not. Prints the run's id."""
-    given = ctx.get_parameter_source("payload") is not click.core.ParameterSource.DEFAULT
-    body = payload if given else ...
-    with ctx.ensure_object(Invocation).client() as client:
-        try:
-            run = client.trigger(name, body, id=token, reason=reason, wait=wait / 1000)
-        except NotConfirmedError:
-            if token is None:
-                click.echo("kadence: trigger again with --id where it must not run twice", err=True)
-            raise
-    click.echo(f"{name}!{run}")

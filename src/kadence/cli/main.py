@@ -43,7 +43,7 @@ VERBS: Final = {
     "delete": ("kadence.cli.jobs", "Delete jobs and their pauses."),
     "pause": ("kadence.cli.jobs", "Pause jobs until resumed, or for a time."),
     "resume": ("kadence.cli.jobs", "Resume paused or errored jobs."),
-    "trigger": ("kadence.cli.jobs", "Run a job once now."),
+    "trigger": ("kadence.cli.trigger", "Run a job once now."),
     "hold": ("kadence.cli.holds", "Pause every job of a kind, by tag or name."),
     "release": ("kadence.cli.holds", "Release a hold."),
     "holds": ("kadence.cli.holds", "List holds."),

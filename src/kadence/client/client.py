@@ -264,17 +264,39 @@ class Client:
     ) -> str:
         """Run a job once now, paused or not, with its own payload or another; returns the run's id.
 
-        An id acts once: the same id again is rejected as a duplicate, which makes a retry safe.
+        An id acts once: the same id again is rejected as a duplicate, which makes a retry safe. Raises `NotFoundError`
+        where a shard has rejected it because there is no such job.
         """
         token = id if id is not None else secrets.token_hex(8)
+        done = self.submit([self.triggering(name, token, payload, reason=reason)], wait=wait)
+        if self.lacks_job(done[0]):
+            raise NotFoundError(f"there is no job {name} in namespace {self.namespace} to trigger")
+        if self._seconds(wait) > 0:
+            raise_for(done)
+        return token
+
+    def triggering(
+        self,
+        name: str,
+        id: str,  # noqa: A002  the contract's word for it
+        payload: object = ...,
+        *,
+        reason: str | None = None,
+    ) -> Command:
+        """The record that runs a job once."""
         try:
             data = None if payload is ... else compact_json(payload)
         except (TypeError, ValueError) as error:
             raise InvalidSpecError(f"trigger {name}: the payload does not fit into JSON: {error}") from error
         signature = Signature(self.by, reason)
-        command = commands.wish("trigger", name, Trigger(token, data), self.namespace, signature, token)
-        self._one(command, wait)
-        return token
+        return commands.wish("trigger", name, Trigger(id, data), self.namespace, signature, id)
+
+    def lacks_job(self, written: Written) -> bool:
+        """Whether a trigger was rejected and there is no job of that name, so that this is why."""
+        if written.fate != "rejected":
+            return False
+        view = snapshot(self._session().log, self.namespace, self.timeout, only=[written.name])
+        return written.name not in view.jobs
 
     # --- reading ---
 
