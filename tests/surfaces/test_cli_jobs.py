@@ -60,6 +60,10 @@ STORIES: list[tuple[str, list[str], int, str, str]] = [
     ("", ["pause", "invoices"], 0, "paused invoices: in force\n", ""),
     ("", ["pause", "ghost"], 0, "paused ghost: in force; there is no job ghost yet\n", ""),
     ("", ["pause", "a/b"], 2, "", "'a/b' is no name"),
+    ("", ["pause", "inv*"], 2, "", "`kadence hold HOLD --name 'inv*'`"),
+    ("", ["resume", "invoices", "report?"], 2, "", "`kadence release HOLD`"),
+    ("", ["pause", "invocies"], 0, "no job invocies yet", "did you mean invoices? To take this back: kadence resume"),
+    ("", ["resume", "report"], 0, "there is no job report yet", "there is no job report; did you mean reports?\n"),
     ("", ["pause"], 2, "", "Missing argument"),
     ("", ["pause", "invoices", "--for", "soon"], 2, "", "is not a duration"),
     ("", ["pause", "invoices", "--until", "2026-01-01"], 2, "", "is not an RFC 3339 time"),
@@ -154,6 +158,17 @@ def test_several_jobs_are_paused_at_once(log: MemoryLog) -> None:
     result = run("pause", "invoices", "reports", "invoices", log=log)
     assert result.stdout == "paused invoices: in force\npaused reports: in force\n"
     assert listed(log) == {"invoices": "paused", "reports": "paused"}
+
+
+def test_a_pause_for_no_job_is_pointed_out_without_a_worker_too() -> None:
+    log = a_log()
+    run("apply", "-f", "-", "--no-wait", log=log, text=JOBS)
+    result = run("pause", "invocies", "ghost", "reports", "--wait", "50ms", log=log)
+    assert result.exit_code == 5
+    assert result.stderr == (
+        "kadence: there is no job invocies; did you mean invoices? To take this back: kadence resume invocies\n"
+        "kadence: there is no job ghost yet\n"
+    )
 
 
 def test_resuming_with_catch_up(log: MemoryLog) -> None:

@@ -8,6 +8,7 @@ import click
 
 from kadence.cli.context import Invocation, connection_options
 from kadence.cli.report import NOT_FOUND, report
+from kadence.cli.typos import hint_at_names, refuse_patterns
 from kadence.cli.values import DURATION, TIME, output_option, policy_option, reason_option, wait_options
 from kadence.domain.duration import format_time
 
@@ -67,6 +68,7 @@ def pause_command(
     output: Output,
 ) -> None:
     """Pause jobs, also ones that are yet to come. Due times under the pause are dropped, not run later."""
+    refuse_patterns(names, "pause")
     if until is not None and length is not None:
         raise click.UsageError("give --until or --for, not both")
     end = until if length is None else invocation.clock.wall() + length
@@ -76,6 +78,8 @@ def pause_command(
         text = None if end is None else format_time(end)
         commands = [client.pausing(name, reason=reason, until=text) for name in dict.fromkeys(names)]
         done = client.submit(commands, wait=wait / 1000)
+        if wait > 0:
+            hint_at_names(client, done, "kadence resume")
     report(done, "paused", output, wait=wait, missing=_no_job_yet)
 
 
@@ -96,7 +100,10 @@ def resume_command(
     output: Output,
 ) -> None:
     """Resume jobs: lift their pause and put errored ones back into service. Holds stay."""
+    refuse_patterns(names, "resume")
     with invocation.client() as client:
         commands = [client.resuming(name, catch_up=catch_up, reason=reason) for name in dict.fromkeys(names)]
         done = client.submit(commands, wait=wait / 1000)
+        if wait > 0:
+            hint_at_names(client, done)
     report(done, "resumed", output, wait=wait, missing=_no_job_yet)
