@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from datetime import timedelta
@@ -11,6 +12,7 @@ from kadence.client import commands
 from kadence.client.commands import Command, Signature, Spec
 from kadence.client.ending import ended_at
 from kadence.client.session import Session
+from kadence.client.unheeded import unheeded
 from kadence.client.written import Written, raise_for
 from kadence.clock import SystemClock
 from kadence.domain.duration import format_time
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from kadence.view import HoldView, JobView, View
 
 Wait = bool | float | timedelta
+
+_log = logging.getLogger("kadence.client")
 
 
 class ConnectionSettings(Protocol):
@@ -143,9 +147,12 @@ class Client:
         reason: str | None = None,
         wait: Wait = True,
     ) -> Written:
-        """Create or change a job; ``spec`` is a JobSpec of the contract. Never touches whether it is paused."""
+        """Create or change a job; ``spec`` is a JobSpec of the contract. Never touches whether it is paused.
+
+        What this version keeps without acting on it is a warning of the logger ``kadence.client``.
+        """
         signature = Signature(self.by, reason, if_offset)
-        return self._one(commands.put(name, spec, self.namespace, signature), wait)
+        return self._put([commands.put(name, spec, self.namespace, signature)], wait)[0]
 
     def put_all(
         self, specs: Mapping[str, Spec], *, reason: str | None = None, wait: Wait = True
@@ -153,7 +160,7 @@ class Client:
         """Create or change many jobs at once. All are checked before any is written."""
         signature = Signature(self.by, reason)
         wanted = [commands.put(name, spec, self.namespace, signature) for name, spec in specs.items()]
-        return self._all(wanted, wait)
+        return self._put(wanted, wait)
 
     def delete(self, name: str, *, wait: Wait = True) -> Written:
         """Remove a job's definition and its pause. ``found`` says whether there was either."""
@@ -335,6 +342,11 @@ class Client:
         if isinstance(wait, bool):
             return self.timeout if wait else 0.0
         return wait.total_seconds() if isinstance(wait, timedelta) else wait
+
+    def _put(self, wanted: Sequence[Command], wait: Wait) -> tuple[Written, ...]:
+        for sentence in unheeded(wanted):
+            _log.warning("%s", sentence)
+        return self._all(wanted, wait)
 
     def _all(self, wanted: Sequence[Command], wait: Wait) -> tuple[Written, ...]:
         done = self.submit(wanted, wait=wait)
