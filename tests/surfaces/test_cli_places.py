@@ -23,6 +23,7 @@ from kadence.errors import (
     NotFoundError,
     RefusedError,
     RejectedError,
+    SettingsError,
     UnreachableError,
 )
 from kadence.log.memory import MemoryLog
@@ -44,6 +45,7 @@ CODES: list[tuple[KadenceError, int]] = [
     (KadenceError("x"), 1),
     (ConfigurationError("x"), 1),
     (RefusedError("topic", "x"), 1),
+    (SettingsError("x"), 2),
     (InvalidSpecError("x"), 2),
     (NotFoundError("x"), 3),
     (RejectedError("x"), 4),
@@ -66,7 +68,10 @@ def test_every_verb_explains_itself(verb: str) -> None:
 
 def test_help_lists_every_verb_without_loading_any() -> None:
     shown = run("--help").stdout
-    assert [line.split()[0] for line in shown.partition("Commands:\n")[2].splitlines()] == list(VERBS)
+    commands, _, after = shown.partition("Commands:\n")[2].partition("\n\n")
+    assert [line.split()[0] for line in commands.splitlines()] == list(VERBS)
+    codes = [line.split()[0] for line in after.splitlines()[1:]]
+    assert (after.strip().partition("\n")[0], codes) == ("Exit codes:", list("0123456"))
 
 
 def test_the_version() -> None:
@@ -90,8 +95,33 @@ def test_the_environment_says_where_too_and_an_option_wins(monkeypatch: pytest.M
 
 def test_a_namespace_that_is_none_is_said_in_one_sentence() -> None:
     result = CliRunner().invoke(cli, ["list", "--namespace", "a b"], obj=Invocation(log=a_log()))
-    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert "the setting namespace" in result.stderr
+
+
+# (arguments, environment, what is said)
+BAD_PLACES: list[tuple[list[str], dict[str, str], str]] = [
+    (
+        ["--bootstrap-servers", "foo:bar"],
+        {},
+        "the setting bootstrap_servers (KADENCE_BOOTSTRAP_SERVERS) cannot be 'foo",
+    ),
+    (["--bootstrap-servers", ""], {}, "cannot be '': it takes host:port with a port from 1 to 65535"),
+    (["--bootstrap-servers", "a:9092,host:99999"], {}, "cannot be 'a:9092,host:99999'"),
+    (["--config", "nowhere.toml"], {}, "nowhere.toml cannot be read: No such file or directory"),
+    ([], {"KADENCE_METRICS_PORT": "http"}, "the setting metrics_port (KADENCE_METRICS_PORT) cannot be 'http'"),
+    ([], {"KADENCE_KAFKA_ACKS": "0"}, "the Kafka property acks cannot be set"),
+    ([], {"KADENCE_KAFKA_NO_SUCH": "x"}, 'No such configuration property: "no.such"'),
+]
+
+
+@pytest.mark.parametrize(("arguments", "env", "message"), BAD_PLACES)
+@pytest.mark.parametrize("verb", [["list"], ["topics", "check"], ["worker"]])
+def test_a_setting_that_is_none_is_a_usage_error_at_once(
+    verb: list[str], arguments: list[str], env: dict[str, str], message: str
+) -> None:
+    result = CliRunner(env=env).invoke(cli, [*verb, *arguments], obj=Invocation(namespace=NS))
+    assert (result.exit_code, result.stderr.count("\n"), message in result.stderr) == (2, 1, True), result.stderr
 
 
 def test_missing_topics_are_answered_with_topics_init() -> None:

@@ -21,6 +21,7 @@ from kadence.errors import (
     NotConfirmedError,
     NotFoundError,
     RejectedError,
+    SettingsError,
     UnreachableError,
 )
 from kadence.log.memory import MemoryLog
@@ -313,6 +314,12 @@ def test_get_reads_only_the_jobs_own_shard(log: MemoryLog, client: Client) -> No
 def test_one_place_at_most_may_be_given(log: MemoryLog) -> None:
     with pytest.raises(ConfigurationError, match="one of bootstrap_servers, settings and log"):
         Client("x:1", log=log)
+
+
+@pytest.mark.parametrize("servers", ["", "foo:bar", "host:99999"])
+def test_a_malformed_address_is_refused_at_once(servers: str) -> None:
+    with pytest.raises(SettingsError, match="bootstrap_servers cannot be '"):
+        Client(servers)
 
 
 def test_without_a_place_the_environment_tells(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,8 +20,8 @@ from kadence.domain.fields import InvalidError
 from kadence.domain.holds import Matches, Selector
 from kadence.domain.spec import compact_json
 from kadence.domain.stimulus import DeleteJob, LiftPause, PauseJob, ReleaseHold, ResumeJob, Trigger
-from kadence.errors import ConfigurationError, InvalidSpecError, NotFoundError
-from kadence.settings import Settings
+from kadence.errors import ConfigurationError, InvalidSpecError, NotFoundError, SettingsError
+from kadence.settings import Settings, are_addresses
 from kadence.view import snapshot
 
 if TYPE_CHECKING:
@@ -86,6 +86,9 @@ class Client:
         places = sum(place is not None for place in (bootstrap_servers, settings, log))
         if places > 1:
             raise ConfigurationError("say where the cluster is once: one of bootstrap_servers, settings and log")
+        if bootstrap_servers is not None and not are_addresses(bootstrap_servers):
+            given = f"{bootstrap_servers!r:.80}"
+            raise SettingsError(f"bootstrap_servers cannot be {given}: it takes host:port, or several with ',' between")
         if places == 0:
             settings = Settings.load()
         self._servers = settings.bootstrap_servers if settings is not None else bootstrap_servers
