@@ -57,6 +57,22 @@ STORIES: list[tuple[str, list[str], int, str, str]] = [
     ("", ["get", "ghost"], 3, "", "there is no job ghost in namespace ns"),
     ("", ["next", "ghost"], 3, "", "there is no job ghost"),
     ("", ["next", "invoices"], 0, "EUROPE/BERLIN", ""),
+    (
+        "pause invoices --reason audit",
+        ["next", "invoices"],
+        0,
+        "EUROPE/BERLIN",
+        "job invoices is paused (audit): these",
+    ),
+    ("pause reports --for 36h", ["next", "reports"], 0, ":00:00Z", ", and it does not fire before 20"),
+    (
+        "hold freeze --all",
+        ["next", "reports"],
+        0,
+        ":00:00Z",
+        "job reports is paused (hold freeze): these are the times",
+    ),
+    ("pause invoices", ["next", "invoices", "-o", "json"], 0, "[", ""),
     ("", ["pause", "invoices"], 0, "paused invoices: in force\n", ""),
     ("", ["pause", "ghost"], 0, "paused ghost: in force; there is no job ghost yet\n", ""),
     ("", ["pause", "a/b"], 2, "", "'a/b' is no name"),
@@ -296,6 +312,12 @@ def test_shards_that_nobody_ever_ran_are_named() -> None:
     run("apply", "-f", "-", "--no-wait", log=log, text=jobs)
     warning = run("list", log=log).stderr
     assert warning.startswith("kadence: warning: no worker has ever run shards 0, 1, 2, 3, 4 and 7 more: nothing fires")
+
+
+def test_next_says_that_a_job_is_over(log: MemoryLog) -> None:
+    run("apply", "-f", "-", log=log, text="{name: once, schedule: {at: 2020-01-01T00:00:00Z}}")
+    result = run("next", "once", log=log)
+    assert (result.stdout, "job once is finished" in result.stderr) == ("no due time is left\n", True)
 
 
 # --- what was rejected ---
