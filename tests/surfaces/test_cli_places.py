@@ -262,6 +262,14 @@ def test_topics_init_then_check() -> None:
     assert data("topics", "check", log=log) == {"ok": True, "shards": 4, "errors": [], "warnings": []}
 
 
+def test_topics_init_as_json_is_one_document() -> None:
+    log = MemoryLog(lambda: 0)
+    log.set_brokers(3)
+    found = data("topics", "init", "--shards", "2", log=log)
+    assert (len(found["done"]), found["ok"], found["shards"], found["errors"]) == (5, True, 2, [])
+    assert data("topics", "init", log=log)["done"] == ["ns.state has 2 partitions already, so there are 2 shards"]
+
+
 def test_the_number_of_shards_may_come_from_the_environment() -> None:
     log = MemoryLog(lambda: 0)
     assert run("topics", "init", log=log, env={"KADENCE_SHARDS": "5"}).exit_code == 0
