@@ -45,6 +45,11 @@ def test_the_file_in_config_loads() -> None:
     assert (settings.namespace, settings.metrics_port_explicit, settings.kafka) == ("kadence", True, {})
 
 
+def test_the_file_in_config_shows_the_defaults() -> None:
+    shown = Settings.load(_ROOT / "config" / "kadence.toml").model_dump(exclude={"config"})
+    assert shown == Settings.load().model_dump(exclude={"config"})
+
+
 def test_arguments_win_over_the_environment_and_that_over_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
