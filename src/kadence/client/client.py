@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Protocol, Self
 from kadence.client import commands
 from kadence.client.commands import Command, Signature, Spec
 from kadence.client.ending import ended_at
+from kadence.client.records import Records
 from kadence.client.session import Session
 from kadence.client.unheeded import unheeded
 from kadence.client.written import Written, raise_for
-from kadence.clock import SystemClock
-from kadence.domain.duration import format_time
 from kadence.domain.fields import InvalidError
 from kadence.domain.holds import Matches, Selector
-from kadence.domain.spec import compact_json
-from kadence.domain.stimulus import DeleteJob, LiftPause, PauseJob, ReleaseHold, ResumeJob, Trigger
+from kadence.domain.stimulus import ReleaseHold
 from kadence.errors import ConfigurationError, InvalidSpecError, NotFoundError, SettingsError
 from kadence.settings import Settings, are_addresses
 from kadence.view import snapshot
@@ -57,7 +55,7 @@ class ConnectionSettings(Protocol):
         ...
 
 
-class Client:
+class Client(Records):
     """A client of one namespace.
 
     Nothing is connected before the first call, and every process that uses the client (forked or spawned) has
@@ -94,10 +92,8 @@ class Client:
         self._servers = settings.bootstrap_servers if settings is not None else bootstrap_servers
         self._properties = dict(settings.kafka) if settings is not None else {}
         self._log = log
-        self.namespace = namespace or (settings.namespace if settings is not None else "kadence")
-        self.by = by
+        super().__init__(namespace or (settings.namespace if settings is not None else "kadence"), by)
         self.timeout = timeout
-        self._clock = SystemClock()
         # By process: after a fork the child must neither use nor tear down what it inherited.
         self._sessions: dict[int, Session] = {}
 
@@ -174,33 +170,17 @@ class Client:
         last = done[-1]
         return Written("job", name, last.offset, last.timestamp, last.fate, last.error, found)
 
-    def deletion(self, name: str) -> tuple[Command, Command]:
-        """The two records that remove a job for good: its definition's end and its pause's."""
-        return (
-            commands.wish("job", name, DeleteJob(), self.namespace),
-            commands.wish("pause", name, LiftPause(), self.namespace),
-        )
-
     def pause(
         self, name: str, *, reason: str | None = None, until: Time | timedelta | None = None, wait: Wait = True
     ) -> Written:
         """Pause a job, or one that is yet to come (``found``): until an instant, for a time, or until resumed."""
         return self._one(self.pausing(name, reason=reason, until=until), wait)
 
-    def pausing(self, name: str, *, reason: str | None = None, until: Time | timedelta | None = None) -> Command:
-        """The record that pauses a job."""
-        end = commands.until(until, self._clock.wall())
-        return commands.wish("pause", name, PauseJob(end), self.namespace, Signature(self.by, reason))
-
     def resume(
         self, name: str, *, catch_up: Policy | None = None, reason: str | None = None, wait: Wait = True
     ) -> Written:
         """Lift a job's pause and close its breaker; ``catch_up`` says what becomes of the due times in between."""
         return self._one(self.resuming(name, catch_up=catch_up, reason=reason), wait)
-
-    def resuming(self, name: str, *, catch_up: Policy | None = None, reason: str | None = None) -> Command:
-        """The record that resumes a job."""
-        return commands.wish("pause", name, ResumeJob(catch_up), self.namespace, Signature(self.by, reason))
 
     def hold(
         self,
@@ -220,32 +200,6 @@ class Client:
         due times that it kept when it ends by itself; for a hold without end, `release` is told that.
         """
         return self._one(self.holding(name, match, start=start, end=end, catch_up=catch_up, reason=reason), wait)
-
-    def holding(
-        self,
-        name: str,
-        match: Mapping[str, object] | Selector,
-        *,
-        start: Time | None = None,
-        end: Time | timedelta | None = None,
-        catch_up: Policy | None = None,
-        reason: str | None = None,
-    ) -> Command:
-        """The record that puts a hold in force."""
-        if catch_up is not None and end is None:
-            raise InvalidSpecError(
-                f"hold {name}: catch_up is for a hold that ends by itself: give it an end, or give catch_up to release"
-            )
-        begin = None if start is None else commands.instant(start)
-        finish = commands.until(end, self._clock.wall() if begin is None else begin)
-        body = {
-            "match": match.document() if isinstance(match, Selector) else match,
-            "start": None if begin is None else format_time(begin),
-            "end": None if finish is None else format_time(finish),
-            "catch_up": catch_up,
-        }
-        given = {field: value for field, value in body.items() if value is not None}
-        return commands.document("hold", name, given, self.namespace, Signature(self.by, reason))
 
     def release(self, name: str, *, catch_up: Policy | None = None, wait: Wait = True) -> Written:
         """Release a hold: each job is again exactly what it was. ``found`` says whether there was such a hold.
@@ -284,22 +238,6 @@ class Client:
         if self._seconds(wait) > 0:
             raise_for(done)
         return token
-
-    def triggering(
-        self,
-        name: str,
-        id: str,  # noqa: A002  the contract's word for it
-        payload: object = ...,
-        *,
-        reason: str | None = None,
-    ) -> Command:
-        """The record that runs a job once."""
-        try:
-            data = None if payload is ... else compact_json(payload)
-        except (TypeError, ValueError) as error:
-            raise InvalidSpecError(f"trigger {name}: the payload does not fit into JSON: {error}") from error
-        signature = Signature(self.by, reason)
-        return commands.wish("trigger", name, Trigger(id, data), self.namespace, signature, id)
 
     def lacks_job(self, written: Written) -> bool:
         """Whether a trigger was rejected and there is no job of that name, so that this is why."""

@@ -114,8 +114,8 @@ def _ask_again(reader: LogReader, topic: str, waiting: Mapping[int, _Place]) -> 
 
 def _told(topic: str, waiting: Mapping[int, _Place]) -> str:
     partition, place = next(iter(waiting.items()))
-    others = f", nor were {len(waiting) - 1} more partitions" if len(waiting) > 1 else ""
+    others = f", one of {len(waiting)} partitions," if len(waiting) > 1 else ""
     return (
-        f"{topic}[{partition}] was not read to its end in time{others}: "
+        f"{topic}[{partition}]{others} was not read to its end in time: "
         f"offset {place.last + 1} of {place.end} was reached, and a part is not shown for the whole"
     )
