@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
+from typing_extensions import override
 
 import kadence
 from kadence.cli.context import Invocation
@@ -27,6 +28,7 @@ from kadence.errors import (
     UnreachableError,
 )
 from kadence.log.memory import MemoryLog
+from kadence.log.memory.reader import MemoryReader
 from tests.surfaces.commandline import data, run
 from tests.surfaces.owner import NS, a_log
 
@@ -260,6 +262,28 @@ def test_topics_init_then_check() -> None:
     checked = run("topics", "check", log=log)
     assert checked.stdout == "the topics of namespace ns are as a worker needs them: 4 shards\n"
     assert data("topics", "check", log=log) == {"ok": True, "shards": 4, "errors": [], "warnings": []}
+
+
+class Blind(MemoryReader):
+    """A reader whose login may see the namespace's topics and no others."""
+
+    @override
+    def partitions(self, topic: str, timeout: float) -> int:
+        if not topic.startswith(f"{NS}."):
+            raise ConfigurationError(f"topic {topic} cannot be used: TOPIC_AUTHORIZATION_FAILED; ask for its ACLs")
+        return super().partitions(topic, timeout)
+
+
+class Guarded(MemoryLog):
+    """A cluster with access control."""
+
+    @override
+    def reader(self) -> MemoryReader:
+        return Blind(self._cluster, self.process)
+
+
+def test_topics_needs_no_access_beyond_its_namespace() -> None:
+    assert run("topics", "init", log=Guarded(lambda: 0)).exit_code == 0
 
 
 def test_topics_init_as_json_is_one_document() -> None:
