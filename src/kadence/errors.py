@@ -11,6 +11,10 @@ class ConfigurationError(KadenceError):
     """A setting, a file or a topic is not as kadence needs it; the message carries the remedy."""
 
 
+class SettingsError(ConfigurationError):
+    """A setting of this process, or the file it is in, is not as kadence needs it. Nothing was connected."""
+
+
 class InvalidSpecError(KadenceError):
     """A job, pause, hold or command is not valid under the contract. Nothing was written."""
 

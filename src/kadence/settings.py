@@ -29,7 +29,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import override
 
-from kadence.errors import ConfigurationError
+from kadence.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -54,8 +54,20 @@ _SPELT_OTHERWISE: Final[Mapping[str, str]] = {
 _SERVICE_LINK: Final = re.compile(r"(?:.*_)?(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT_\d+_(?:TCP|UDP|SCTP).*)")
 _SERVICE_ADDRESS: Final = re.compile(r"(?:tcp|udp|sctp)://")
 
+# A protocol in front overrides security.protocol, without a port it is 9092 (librdkafka's rd_kafka_brokers_add).
+_ADDRESS: Final = re.compile(r"(?:[A-Za-z_]+://)?(?:[\w.-]+|\[[0-9A-Fa-f:.%]+\])(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
+_MAX_PORT: Final = 65_535
+
 _SECRET: Final = re.compile(r"password|passphrase|secret|token|credential|assertion|key|pem|jaas|oauthbearer\.config")
 _MASK: Final = "***"
+
+
+def are_addresses(text: str) -> bool:
+    """Whether librdkafka could connect to these: hosts, or IPv6 addresses in brackets, with or without a port."""
+    found = [_ADDRESS.fullmatch(part.strip()) for part in text.split(",") if part.strip()]
+    return bool(found) and all(
+        one is not None and (one["port"] is None or 0 < int(one["port"]) <= _MAX_PORT) for one in found
+    )
 
 
 def mask(properties: Mapping[str, str]) -> dict[str, str]:
@@ -74,12 +86,12 @@ def _flat(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, 
         elif isinstance(value, (str, int, float)):
             yield name, str(value)
         else:
-            raise ConfigurationError(f"the Kafka property {name} takes a text, a number, true or false")
+            raise SettingsError(f"the Kafka property {name} takes a text, a number, true or false")
 
 
 def _kafka_properties(value: object) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise ConfigurationError(
+        raise SettingsError(
             f"the setting kafka takes a table of librdkafka properties; in the environment each has a variable, "
             f"as {_KAFKA_PREFIX}SASL_PASSWORD for sasl.password"
         )
@@ -97,7 +109,7 @@ def _lower(value: object) -> object:
 class Settings(BaseSettings):
     """What one process is told. Frozen; made by `load`, or by its constructor for a process that embeds kadence.
 
-    Raises `ConfigurationError` for anything that is not as the descriptions of the fields say. Secrets are in
+    Raises `SettingsError` for anything that is not as the descriptions of the fields say. Secrets are in
     ``kafka`` only, and masked wherever the settings are printed or dumped.
     """
 
@@ -111,7 +123,9 @@ class Settings(BaseSettings):
 
     config: Path | None = Field(default=None, description="the path of a TOML file")
     bootstrap_servers: str = Field(
-        default="localhost:9092", min_length=1, description="host:port, or several with ',' between"
+        default="localhost:9092",
+        min_length=1,
+        description="host:port with a port from 1 to 65535, or several with ',' between",
     )
     namespace: str = Field(
         default="kadence",
@@ -152,7 +166,7 @@ class Settings(BaseSettings):
     def load(cls, config: Path | None = None, **overrides: Any) -> Self:
         """The settings of this process; ``config`` is the file named on the command line.
 
-        ``overrides`` win over everything; one that is None was not given. Raises `ConfigurationError`.
+        ``overrides`` win over everything; one that is None was not given. Raises `SettingsError`.
         """
         given = {name: value for name, value in {"config": config, **overrides}.items() if value is not None}
         return cls(**given)
@@ -208,7 +222,14 @@ class Settings(BaseSettings):
         try:
             return handler(values)
         except ValidationError as error:
-            raise ConfigurationError(_explain(error)) from None
+            raise SettingsError(_explain(error)) from None
+
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _addresses(cls, value: str) -> str:
+        if not are_addresses(value):
+            raise ValueError("an address is malformed")
+        return value
 
     @field_validator("replication")
     @classmethod
@@ -253,13 +274,13 @@ def _read_file(path: Path) -> dict[str, Any]:
     try:
         values = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise ConfigurationError(f"the configuration file {path} cannot be read: {error.strerror}") from None
+        raise SettingsError(f"the configuration file {path} cannot be read: {error.strerror}") from None
     except ValueError as error:
-        raise ConfigurationError(f"the configuration file {path} is no TOML: {error}") from None
+        raise SettingsError(f"the configuration file {path} is no TOML: {error}") from None
     known = [name for name in Settings.model_fields if name != "config"]
     for name in values:
         if name not in known:
-            raise ConfigurationError(f"there is no setting {name}, which {path} gives{_nearest(name, known)}")
+            raise SettingsError(f"there is no setting {name}, which {path} gives{_nearest(name, known)}")
     if "kafka" in values:
         values["kafka"] = _kafka_properties(values["kafka"])
     return values
@@ -277,9 +298,7 @@ def _kafka_environment(environment: Mapping[str, str]) -> dict[str, str]:
         rest = rest.removesuffix(_FILE_SUFFIX) if from_file else rest
         name = _SPELT_OTHERWISE.get(rest, rest.lower().replace("_", "."))
         if name in found:
-            raise ConfigurationError(
-                f"the Kafka property {name} is given by two variables; unset {variable} or the other"
-            )
+            raise SettingsError(f"the Kafka property {name} is given by two variables; unset {variable} or the other")
         found[name] = _content(variable, Path(value)) if from_file else value
     return found
 
@@ -289,6 +308,6 @@ def _content(variable: str, path: Path) -> str:
     try:
         return path.read_text("utf-8").rstrip("\r\n")
     except OSError as error:
-        raise ConfigurationError(f"{variable} names {path}, which cannot be read: {error.strerror}") from None
+        raise SettingsError(f"{variable} names {path}, which cannot be read: {error.strerror}") from None
     except ValueError:
-        raise ConfigurationError(f"{variable} names {path}, which is no UTF-8 text") from None
+        raise SettingsError(f"{variable} names {path}, which is no UTF-8 text") from None

@@ -193,7 +193,7 @@ def test_a_topic_that_does_not_match_the_shards_is_an_error(partitions: int, rem
 def test_every_missing_topic_is_named_and_init_is_the_remedy() -> None:
     report = check_topics(a_log().admin(), "ns")
     assert [finding.sentence for finding in report.errors] == [
-        f"topic {name} does not exist; create it with: kadence topics init" for name in TABLE
+        f"topic {name} does not exist; create it with: kadence topics init --namespace ns" for name in TABLE
     ]
     assert (report.shards, report.control_topic_id) == (0, "")
 

@@ -71,6 +71,36 @@ def test_a_dry_run_writes_nothing() -> None:
     assert control(log) == {}
 
 
+def test_a_dry_run_as_json_names_what_would_be_applied() -> None:
+    result = run("apply", "-f", "-", "--dry-run", "-o", "json", log=a_log(), text=FORMS["a list"])
+    assert json.loads(result.stdout) == [
+        {"kind": "job", "name": "a", "fate": "checked"},
+        {"kind": "job", "name": "b", "fate": "checked"},
+    ]
+
+
+UNHEEDED: list[tuple[dict[str, Any], str]] = [
+    ({"max_runs": 3}, "max_runs is kept but not acted on by this version of kadence (a job does not finish by it)"),
+    ({"timeout": "5m"}, "timeout is kept but not acted on by this version of kadence (no run fails by it)"),
+    ({"overlap": "skip"}, "overlap: skip is kept but not acted on"),
+    ({"retry": {"attempts": 3}}, "retry is kept but not acted on"),
+    ({"breaker": {"failures": 3, "probe_after": "1m"}}, "breaker.probe_after is kept but not acted on"),
+    ({"overlap": "allow", "retry": {"attempts": 1}, "breaker": {"failures": 3}, "max_runs": None}, ""),
+]
+
+
+@pytest.mark.parametrize(("fields", "warning"), UNHEEDED)
+@pytest.mark.parametrize("how", ["--no-wait", "--dry-run"])
+def test_what_this_version_does_not_act_on_is_said(fields: dict[str, Any], warning: str, how: str) -> None:
+    text = json.dumps([{"name": name, "schedule": {"every": "1h"}, **fields} for name in "abcde"])
+    result = run("apply", "-f", "-", how, log=a_log(), text=text)
+    assert result.exit_code == 0
+    if warning:
+        assert result.stderr.startswith(f"kadence: warning: {warning}")
+        assert result.stderr.endswith("): jobs a, b, c and 2 more\n")
+    assert result.stderr.count("\n") == bool(warning)
+
+
 def test_one_bad_entry_and_nothing_is_written() -> None:
     log = a_log()
     text = "- {name: a, schedule: {every: 1s}}\n\n- name: b\n  shedule: {every: 1s}\n"
@@ -109,7 +139,7 @@ def test_a_name_given_twice_names_both_places() -> None:
 
 def test_a_missing_file_is_said() -> None:
     result = run("apply", "-f", "nowhere.yaml", log=a_log())
-    assert (result.exit_code, result.stderr) == (1, "kadence: nowhere.yaml cannot be read: No such file or directory\n")
+    assert (result.exit_code, result.stderr) == (2, "kadence: nowhere.yaml cannot be read: No such file or directory\n")
 
 
 def test_an_empty_directory_is_said(tmp_path: Path) -> None:

@@ -6,7 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 
+from kadence.cli.context import Invocation
+from kadence.cli.main import cli
+from kadence.clock import SystemClock
+from kadence.domain.duration import parse_time
 from tests.surfaces.commandline import data, run
 from tests.surfaces.owner import NS, Owner, a_log
 
@@ -52,12 +57,33 @@ STORIES: list[tuple[str, list[str], int, str, str]] = [
     ("", ["get", "ghost"], 3, "", "there is no job ghost in namespace ns"),
     ("", ["next", "ghost"], 3, "", "there is no job ghost"),
     ("", ["next", "invoices"], 0, "EUROPE/BERLIN", ""),
+    (
+        "pause invoices --reason audit",
+        ["next", "invoices"],
+        0,
+        "EUROPE/BERLIN",
+        "job invoices is paused (audit): these",
+    ),
+    ("pause reports --for 36h", ["next", "reports"], 0, ":00:00Z", ", and it does not fire before 20"),
+    (
+        "hold freeze --all",
+        ["next", "reports"],
+        0,
+        ":00:00Z",
+        "job reports is paused (hold freeze): these are the times",
+    ),
+    ("pause invoices", ["next", "invoices", "-o", "json"], 0, "[", ""),
     ("", ["pause", "invoices"], 0, "paused invoices: in force\n", ""),
     ("", ["pause", "ghost"], 0, "paused ghost: in force; there is no job ghost yet\n", ""),
     ("", ["pause", "a/b"], 2, "", "'a/b' is no name"),
+    ("", ["pause", "inv*"], 2, "", "`kadence hold HOLD --name 'inv*'`"),
+    ("", ["resume", "invoices", "report?"], 2, "", "`kadence release HOLD`"),
+    ("", ["pause", "invocies"], 0, "no job invocies yet", "did you mean invoices? To take this back: kadence resume"),
+    ("", ["resume", "report"], 0, "there is no job report yet", "there is no job report; did you mean reports?\n"),
     ("", ["pause"], 2, "", "Missing argument"),
     ("", ["pause", "invoices", "--for", "soon"], 2, "", "is not a duration"),
     ("", ["pause", "invoices", "--until", "2026-01-01"], 2, "", "is not an RFC 3339 time"),
+    ("", ["pause", "invoices", "--until", "2020-01-01T00:00:00Z"], 2, "", "would be over already"),
     ("", ["pause", "invoices", "--for", "1h", "--until", "2099-01-01T00:00:00Z"], 2, "", "not both"),
     ("", ["resume", "invoices"], 0, "resumed invoices: in force\n", ""),
     ("", ["resume", "ghost"], 0, "there is no job ghost yet", ""),
@@ -67,15 +93,27 @@ STORIES: list[tuple[str, list[str], int, str, str]] = [
     ("", ["delete", "ghost", "reports"], 3, "deleted reports: in force\n", "there is no job ghost to delete"),
     ("", ["trigger", "invoices", "--id", "x1"], 0, "invoices!x1\n", ""),
     ("trigger invoices --id x1", ["trigger", "invoices", "--id", "x1"], 4, "", "duplicate: id 'x1'"),
-    ("", ["trigger", "ghost"], 4, "", "there is no job 'ghost' to trigger"),
+    ("", ["trigger", "ghost"], 3, "", "there is no job ghost in namespace ns to trigger; `kadence list` shows"),
     ("", ["trigger", "invoices", "--payload", "{no"], 2, "", "is not JSON"),
     ("", ["hold", "freeze", "--tag", "billing"], 0, "hold freeze: in force\n", ""),
     ("", ["hold", "freeze"], 2, "", "--tag T or --name GLOB"),
-    ("", ["hold", "freeze", "--all", "--tag", "billing"], 2, "", "--tag T or --name GLOB"),
+    ("", ["hold", "freeze", "--all", "--tag", "billing"], 2, "", "--all goes without --tag and --name"),
+    ("", ["hold", "freeze", "--all", "--catch-up", "all"], 2, "", "kadence release freeze --catch-up all"),
+    ("", ["hold", "freeze", "--all", "--end", "2020-01-01T00:00:00Z"], 2, "", "would be over already"),
+    ("", ["hold", "freeze", "--all", "--start", "2020-01-01T00:00:00Z", "--for", "1h"], 2, "", "would be over already"),
+    (
+        "",
+        ["hold", "h", "--all", "--start", "2099-01-02T00:00:00Z", "--end", "2099-01-01T00:00:00Z"],
+        2,
+        "",
+        "--end must be later than --start",
+    ),
     ("", ["hold", "freeze", "--name", "[b-a]"], 2, "", "is no glob"),
     ("", ["hold", "freeze", "--all", "--for", "1h", "--end", "2099-01-01T00:00:00Z"], 2, "", "not both"),
     ("", ["release", "freeze"], 3, "", "there is no hold freeze"),
     ("hold freeze --all", ["release", "freeze"], 0, "released freeze: in force\n", ""),
+    ("", ["release", "freeze", "--catch-up", "all"], 3, "", "there is no hold freeze in force"),
+    ("hold freeze --all", ["release", "freeze", "--catch-up", "all"], 0, "released freeze: in force\n", ""),
     ("", ["holds"], 0, "NAME", ""),
     ("", ["status"], 0, "worker-1", ""),
     ("", ["nonsense"], 2, "", "No such command"),
@@ -138,6 +176,17 @@ def test_several_jobs_are_paused_at_once(log: MemoryLog) -> None:
     assert listed(log) == {"invoices": "paused", "reports": "paused"}
 
 
+def test_a_pause_for_no_job_is_pointed_out_without_a_worker_too() -> None:
+    log = a_log()
+    run("apply", "-f", "-", "--no-wait", log=log, text=JOBS)
+    result = run("pause", "invocies", "ghost", "reports", "--wait", "50ms", log=log)
+    assert result.exit_code == 5
+    assert result.stderr == (
+        "kadence: there is no job invocies; did you mean invoices? To take this back: kadence resume invocies\n"
+        "kadence: there is no job ghost yet\n"
+    )
+
+
 def test_resuming_with_catch_up(log: MemoryLog) -> None:
     run("pause", "invoices", log=log)
     run("resume", "invoices", "--catch-up", "all", log=log)
@@ -174,6 +223,22 @@ def test_a_trigger_with_a_payload(log: MemoryLog) -> None:
     assert "payload" not in last(log)[1]
 
 
+def test_a_trigger_tells_its_id_whatever_becomes_of_it(log: MemoryLog) -> None:
+    done = data("trigger", "invoices", "--id", "x1", log=log)
+    assert (done["kind"], done["name"], done["fate"], done["id"], done["run"]) == (
+        *("trigger", "invoices", "in_force", "x1", "invoices!x1"),
+    )
+    alone = a_log()
+    late = run("trigger", "invoices", "--wait", "50ms", log=alone)
+    key, _ = last(alone)
+    token = key.rpartition("/")[2]
+    assert (late.exit_code, late.stdout) == (5, f"invoices!{token}\n")
+    assert f"repeating it with --id {token} never runs it twice" in late.stderr
+    alone.set_available(f"{NS}.control", 0, available=False)
+    lost = run("trigger", "invoices", log=alone)
+    assert (lost.exit_code, "repeat it with --id " in lost.stderr) == (6, True)
+
+
 def test_a_hold_and_its_release_over_the_list(log: MemoryLog) -> None:
     run("hold", "freeze", "--tag", "slow", "--reason", "move", log=log)
     jobs = {job["name"]: job for job in data("list", log=log)}
@@ -187,6 +252,97 @@ def test_a_hold_and_its_release_over_the_list(log: MemoryLog) -> None:
     assert (hold["name"], hold["state"], hold["matched"]) == ("freeze", "active", 1)
     run("release", "freeze", log=log)
     assert listed(log) == {"invoices": "running", "reports": "running"}
+
+
+def test_a_release_with_catch_up_writes_the_hold_again_with_its_end(log: MemoryLog) -> None:
+    run("hold", "freeze", "--tag", "slow", "--reason", "move", log=log)
+    before = SystemClock().wall()
+    assert run("release", "freeze", "--catch-up", "latest", log=log).exit_code == 0
+    key, value = last(log)
+    del value["by"]
+    assert before <= parse_time(value.pop("end")) <= SystemClock().wall()
+    assert (key, value) == ("hold/freeze", {"match": {"tags": ["slow"]}, "catch_up": "latest", "reason": "move"})
+    [hold] = data("holds", log=log)
+    assert (hold["state"], hold["catch_up"], listed(log)["reports"]) == ("ended", "latest", "running")
+    again = run("release", "freeze", "--catch-up", "all", log=log)
+    assert (again.exit_code, "what it kept was decided then" in again.stderr) == (3, True)
+    assert run("release", "freeze", log=log).stdout == "released freeze: in force\n"
+    assert data("holds", log=log) == []
+
+
+def test_a_hold_that_has_not_begun_has_nothing_to_catch_up(log: MemoryLog) -> None:
+    run("hold", "freeze", "--all", "--start", "2099-01-01T00:00:00Z", log=log)
+    assert run("release", "freeze", "--catch-up", "all", log=log).exit_code == 0
+    assert last(log) == ("hold/freeze", None)
+
+
+# --- whether anybody is there ---
+
+
+class LaterClock:
+    """The machine's clocks, with wall time put forward by so many ms."""
+
+    def __init__(self, ahead: int) -> None:
+        self.ahead = ahead
+
+    def wall(self) -> int:
+        return SystemClock().wall() + self.ahead
+
+    def monotonic(self) -> int:
+        return SystemClock().monotonic()
+
+
+@pytest.mark.parametrize("command", [["list"], ["get", "invoices"]])
+def test_shards_that_nobody_seems_to_run_are_named(log: MemoryLog, command: list[str]) -> None:
+    def told(ahead: int, *more: str) -> str:
+        invocation = Invocation(namespace=NS, log=log, clock=LaterClock(ahead))
+        return CliRunner().invoke(cli, [*command, *more], obj=invocation, catch_exceptions=False).stderr
+
+    assert told(0) == ""
+    assert told(120_000, "-o", "json") == ""
+    warning = told(120_000)
+    assert warning.startswith("kadence: warning: no worker has shown a sign of life since 20")
+    assert warning.endswith(": nothing fires there; start one with `kadence worker --namespace ns`\n")
+    assert warning.count("\n") == 1
+
+
+def test_shards_that_nobody_ever_ran_are_named() -> None:
+    log = a_log(12)
+    jobs = json.dumps([{"name": f"job-{number}", "schedule": {"every": "1h"}} for number in range(100)])
+    run("apply", "-f", "-", "--no-wait", log=log, text=jobs)
+    warning = run("list", log=log).stderr
+    assert warning.startswith("kadence: warning: no worker has ever run shards 0, 1, 2, 3, 4 and 7 more: nothing fires")
+
+
+def test_next_says_that_a_job_is_over(log: MemoryLog) -> None:
+    run("apply", "-f", "-", log=log, text="{name: once, schedule: {at: 2020-01-01T00:00:00Z}}")
+    result = run("next", "once", log=log)
+    assert (result.stdout, "job once is finished" in result.stderr) == ("no due time is left\n", True)
+
+
+# --- what was rejected ---
+
+
+def test_taking_away_what_was_rejected_is_no_not_found(log: MemoryLog) -> None:
+    for key, value in ((b"job/bad", b"{}"), (b"hold/bad", b'{"match": {}}')):
+        log.appender().append(f"{NS}.control", 0, key, value)
+    assert listed(log)["bad"] == "rejected"
+    table = run("holds", log=log).stdout.splitlines()
+    assert table[1].split()[:6] == ["bad", "rejected", "-", "-", "-", "-"]
+    deleted = run("delete", "bad", log=log)
+    assert (deleted.exit_code, deleted.stdout, deleted.stderr) == (0, "deleted bad: in force\n", "")
+    released = run("release", "bad", log=log)
+    assert (released.exit_code, released.stdout, released.stderr) == (0, "released bad: in force\n", "")
+    assert (run("delete", "bad", log=log).exit_code, run("release", "bad", log=log).exit_code) == (3, 3)
+    assert (data("holds", log=log), "bad" in listed(log)) == ([], False)
+
+
+def test_holds_says_that_the_newest_record_of_a_hold_was_rejected(log: MemoryLog) -> None:
+    run("hold", "freeze", "--tag", "slow", log=log)
+    log.appender().append(f"{NS}.control", 0, b"hold/freeze", b"{}")
+    result = run("holds", log=log)
+    assert result.stdout.splitlines()[1].split()[:5] == ["freeze", "active", "tag", "slow", "1"]
+    assert "the newest record of hold freeze, at offset 3, was rejected; the one before it is shown" in result.stderr
 
 
 # --- what is shown ---

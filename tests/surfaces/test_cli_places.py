@@ -7,9 +7,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
+from typing_extensions import override
 
 import kadence
 from kadence.cli.context import Invocation
@@ -22,19 +24,30 @@ from kadence.errors import (
     NotFoundError,
     RefusedError,
     RejectedError,
+    SettingsError,
     UnreachableError,
 )
 from kadence.log.memory import MemoryLog
+from kadence.log.memory.reader import MemoryReader
 from tests.surfaces.commandline import data, run
 from tests.surfaces.owner import NS, a_log
 
+if TYPE_CHECKING:
+    from click.testing import Result
+
 _CLI = "from kadence.cli.main import main; main()"
 _SOURCE = Path(kadence.__file__).parents[1]
+
+
+def data_of(result: Result) -> Any:  # noqa: ANN401  JSON
+    return json.loads(result.stdout)
+
 
 CODES: list[tuple[KadenceError, int]] = [
     (KadenceError("x"), 1),
     (ConfigurationError("x"), 1),
     (RefusedError("topic", "x"), 1),
+    (SettingsError("x"), 2),
     (InvalidSpecError("x"), 2),
     (NotFoundError("x"), 3),
     (RejectedError("x"), 4),
@@ -57,7 +70,10 @@ def test_every_verb_explains_itself(verb: str) -> None:
 
 def test_help_lists_every_verb_without_loading_any() -> None:
     shown = run("--help").stdout
-    assert [line.split()[0] for line in shown.partition("Commands:\n")[2].splitlines()] == list(VERBS)
+    commands, _, after = shown.partition("Commands:\n")[2].partition("\n\n")
+    assert [line.split()[0] for line in commands.splitlines()] == list(VERBS)
+    codes = [line.split()[0] for line in after.splitlines()[1:]]
+    assert (after.strip().partition("\n")[0], codes) == ("Exit codes:", list("0123456"))
 
 
 def test_the_version() -> None:
@@ -81,14 +97,63 @@ def test_the_environment_says_where_too_and_an_option_wins(monkeypatch: pytest.M
 
 def test_a_namespace_that_is_none_is_said_in_one_sentence() -> None:
     result = CliRunner().invoke(cli, ["list", "--namespace", "a b"], obj=Invocation(log=a_log()))
-    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert "the setting namespace" in result.stderr
+
+
+# (arguments, environment, what is said)
+BAD_PLACES: list[tuple[list[str], dict[str, str], str]] = [
+    (
+        ["--bootstrap-servers", "foo:bar"],
+        {},
+        "the setting bootstrap_servers (KADENCE_BOOTSTRAP_SERVERS) cannot be 'foo",
+    ),
+    (["--bootstrap-servers", ""], {}, "cannot be '': it takes host:port with a port from 1 to 65535"),
+    (["--bootstrap-servers", "a:9092,host:99999"], {}, "cannot be 'a:9092,host:99999'"),
+    (["--config", "nowhere.toml"], {}, "nowhere.toml cannot be read: No such file or directory"),
+    ([], {"KADENCE_METRICS_PORT": "http"}, "the setting metrics_port (KADENCE_METRICS_PORT) cannot be 'http'"),
+    ([], {"KADENCE_KAFKA_ACKS": "0"}, "the Kafka property acks cannot be set"),
+    ([], {"KADENCE_KAFKA_NO_SUCH": "x"}, 'No such configuration property: "no.such"'),
+]
+
+
+@pytest.mark.parametrize(("arguments", "env", "message"), BAD_PLACES)
+@pytest.mark.parametrize("verb", [["list"], ["topics", "check"], ["worker"]])
+def test_a_setting_that_is_none_is_a_usage_error_at_once(
+    verb: list[str], arguments: list[str], env: dict[str, str], message: str
+) -> None:
+    result = CliRunner(env=env).invoke(cli, [*verb, *arguments], obj=Invocation(namespace=NS))
+    assert (result.exit_code, result.stderr.count("\n"), message in result.stderr) == (2, 1, True), result.stderr
 
 
 def test_missing_topics_are_answered_with_topics_init() -> None:
     result = run("list", log=MemoryLog(lambda: 0))
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
-    assert "`kadence topics init`" in result.stderr
+    assert "`kadence topics init --namespace ns`" in result.stderr
+
+
+def test_a_remedy_names_the_namespace_unless_it_is_the_default() -> None:
+    log = MemoryLog(lambda: 0)
+    assert run("list", "--namespace", "kadence", log=log).stderr.count("`kadence topics init`") == 1
+    found = data_of(run("topics", "check", "-o", "json", log=log))["errors"]
+    assert {finding["remedy"] for finding in found} == {"create it with: kadence topics init --namespace ns"}
+    log.admin().create(f"{NS}.state", 1, 1, {"message.timestamp.type": "LogAppendTime", "cleanup.policy": "compact"})
+    log.admin().create(f"{NS}.events", 2, 1, {"message.timestamp.type": "LogAppendTime"})
+    told = run("topics", "check", log=log).stderr
+    assert "topic ns.events has 2 partitions but there is 1 shard\n" in told
+    assert "and run: kadence topics init --namespace ns\n" in told
+
+
+def test_one_of_a_thing_is_not_counted_as_many() -> None:
+    log = MemoryLog(lambda: 0)
+    done = run("topics", "init", "--shards", "1", "--replication", "1", log=log).stdout
+    assert "created ns.state: 1 partition, replication 1, compact\n" in done
+    again = run("topics", "init", "--shards", "2", log=log).stdout
+    assert again == "ns.state has 1 partition already, so there is 1 shard\n"
+    assert run("topics", "check", log=log).stdout.endswith("as a worker needs them: 1 shard\n")
+    log = MemoryLog(lambda: 0)
+    log.admin().create(f"{NS}.control", 1, 1, {})
+    assert "1 topic of namespace ns is kept on 1 broker only: " in run("topics", "check", log=log).stderr
 
 
 def test_an_unreachable_partition_names_the_brokers_and_leaves_with_6() -> None:
@@ -197,6 +262,36 @@ def test_topics_init_then_check() -> None:
     checked = run("topics", "check", log=log)
     assert checked.stdout == "the topics of namespace ns are as a worker needs them: 4 shards\n"
     assert data("topics", "check", log=log) == {"ok": True, "shards": 4, "errors": [], "warnings": []}
+
+
+class Blind(MemoryReader):
+    """A reader whose login may see the namespace's topics and no others."""
+
+    @override
+    def partitions(self, topic: str, timeout: float) -> int:
+        if not topic.startswith(f"{NS}."):
+            raise ConfigurationError(f"topic {topic} cannot be used: TOPIC_AUTHORIZATION_FAILED; ask for its ACLs")
+        return super().partitions(topic, timeout)
+
+
+class Guarded(MemoryLog):
+    """A cluster with access control."""
+
+    @override
+    def reader(self) -> MemoryReader:
+        return Blind(self._cluster, self.process)
+
+
+def test_topics_needs_no_access_beyond_its_namespace() -> None:
+    assert run("topics", "init", log=Guarded(lambda: 0)).exit_code == 0
+
+
+def test_topics_init_as_json_is_one_document() -> None:
+    log = MemoryLog(lambda: 0)
+    log.set_brokers(3)
+    found = data("topics", "init", "--shards", "2", log=log)
+    assert (len(found["done"]), found["ok"], found["shards"], found["errors"]) == (5, True, 2, [])
+    assert data("topics", "init", log=log)["done"] == ["ns.state has 2 partitions already, so there are 2 shards"]
 
 
 def test_the_number_of_shards_may_come_from_the_environment() -> None:

@@ -21,6 +21,7 @@ from kadence.errors import (
     NotConfirmedError,
     NotFoundError,
     RejectedError,
+    SettingsError,
     UnreachableError,
 )
 from kadence.log.memory import MemoryLog
@@ -78,6 +79,13 @@ def test_python_times_and_durations_become_the_contracts_text(log: MemoryLog, cl
     }
 
 
+def test_what_is_kept_but_not_acted_on_is_a_warning(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    client.put("a", {**EVERY, "retry": {"attempts": 3, "delay": "1s"}})
+    client.put("b", EVERY)
+    [warning] = [record for record in caplog.records if record.name == "kadence.client"]
+    assert warning.getMessage().endswith("(a run that fails is not tried again): job a")
+
+
 def test_a_parsed_spec_is_taken_too(log: MemoryLog, client: Client) -> None:
     client.put("a", parse_spec("a", {**EVERY, "tags": ["x"]}, NS))
     assert control(log)[0][1] == {**EVERY, "tags": ["x"], "by": "anna"}
@@ -99,6 +107,7 @@ INVALID: list[tuple[str, Callable[[Client], object], str]] = [
     ("an empty selector", lambda c: c.hold("h", {}), "hold h: match: selects nothing"),
     ("an end before the start", lambda c: c.hold("h", {"all": True}, start="2099-01-02T00:00:00Z",
      end="2099-01-01T00:00:00Z"), "hold h: end: must be later"),
+    ("a catch-up without an end", lambda c: c.hold("h", {"all": True}, catch_up="all"), "hold h: catch_up is for"),
     ("no id", lambda c: c.trigger("a", id="a b"), "trigger a: .* is no id"),
     ("a payload that is no JSON", lambda c: c.trigger("a", object()), "trigger a: the payload does not fit"),
     ("another namespace's topic", lambda c: c.put("a", {**EVERY, "target": {"topic": f"{NS}.state"}}), "kadence's own"),
@@ -233,6 +242,18 @@ def test_an_end_given_as_a_duration_counts_from_the_start(log: MemoryLog, client
     assert client.holds()[0].state == "scheduled"
 
 
+def test_a_release_may_say_what_becomes_of_the_due_times_that_were_kept(log: MemoryLog, client: Client) -> None:
+    client.put("a", EVERY)
+    client.hold("freeze", {"all": True}, reason="move")
+    assert client.release("freeze", catch_up="all").in_force
+    value = control(log)[-1][1]
+    assert (value["match"], value["catch_up"], value["reason"], value["by"]) == ({"all": True}, "all", "move", "anna")
+    assert (client.holds()[0].state, client.get("a").state) == ("ended", "running")
+    with pytest.raises(NotFoundError, match="there is no hold nothing in force"):
+        client.release("nothing", catch_up="all")
+    assert client.release("freeze").found is True
+
+
 def test_a_hold_that_only_some_shards_have_applied_is_not_confirmed(log: MemoryLog) -> None:
     with Owner(log) as owner:
         owner.shards.pop()
@@ -249,8 +270,8 @@ def test_a_trigger_acts_once_per_id(client: Client) -> None:
     assert client.trigger("a") != client.trigger("a")
 
 
-def test_triggering_no_job_is_rejected(client: Client) -> None:
-    with pytest.raises(RejectedError, match="there is no job 'a' to trigger"):
+def test_triggering_no_job_finds_none(client: Client) -> None:
+    with pytest.raises(NotFoundError, match="there is no job a in namespace ns to trigger"):
         client.trigger("a")
 
 
@@ -295,6 +316,12 @@ def test_one_place_at_most_may_be_given(log: MemoryLog) -> None:
         Client("x:1", log=log)
 
 
+@pytest.mark.parametrize("servers", ["", "foo:bar", "host:99999"])
+def test_a_malformed_address_is_refused_at_once(servers: str) -> None:
+    with pytest.raises(SettingsError, match="bootstrap_servers cannot be '"):
+        Client(servers)
+
+
 def test_without_a_place_the_environment_tells(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KADENCE_NAMESPACE", "elsewhere")
     assert Client().namespace == "elsewhere"
@@ -312,7 +339,9 @@ CALLS: list[Callable[[Client], object]] = [
 @pytest.mark.parametrize("call", CALLS)
 def test_missing_topics_are_answered_with_the_remedy(call: Callable[[Client], object]) -> None:
     empty = MemoryLog(lambda: 0)
-    with pytest.raises(ConfigurationError, match="does not exist; create kadence's topics with `kadence topics init`"):
+    with pytest.raises(
+        ConfigurationError, match="does not exist; create kadence's topics with `kadence topics init --names"
+    ):
         call(alone(empty))
 
 

@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from kadence.errors import ConfigurationError
-from kadence.settings import Settings
+from kadence.settings import Settings, are_addresses
 
 _ROOT = Path(__file__).parents[2]
 _PASSWORD = "hunter2-never-shown"
@@ -45,6 +45,11 @@ def test_the_file_in_config_loads() -> None:
     assert (settings.namespace, settings.metrics_port_explicit, settings.kafka) == ("kadence", True, {})
 
 
+def test_the_file_in_config_shows_the_defaults() -> None:
+    shown = Settings.load(_ROOT / "config" / "kadence.toml").model_dump(exclude={"config"})
+    assert shown == Settings.load().model_dump(exclude={"config"})
+
+
 def test_arguments_win_over_the_environment_and_that_over_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,6 +78,28 @@ def test_the_default_port_set_on_purpose_is_explicit(monkeypatch: pytest.MonkeyP
     assert Settings(metrics_port=9464).metrics_port_explicit
     monkeypatch.setenv("KADENCE_METRICS_PORT", "9464")
     assert Settings.load().metrics_port_explicit
+
+
+@pytest.mark.parametrize(
+    ("servers", "taken"),
+    [
+        ("localhost:9092", True),
+        ("b-1.kafka:9092, b-2.kafka:9092", True),
+        ("broker", True),
+        ("a:1,", True),
+        ("[::1]:9092", True),
+        ("SASL_SSL://kafka.example.com:9093", True),
+        ("host:0", False),
+        ("host:65536", False),
+        ("host:", False),
+        ("a b:1", False),
+        (",", False),
+        (" ", False),
+        ("::1:9092", False),
+    ],
+)
+def test_addresses_are_looked_at_before_anybody_waits_for_them(servers: str, *, taken: bool) -> None:
+    assert are_addresses(servers) is taken
 
 
 def test_unquoted_keys_in_the_kafka_table_mean_the_same(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,9 +13,13 @@ from kadence.domain.partition import partition_for
 from kadence.domain.stimulus import Outcome
 from kadence.errors import ConfigurationError, UnreachableError
 from kadence.log.memory import MemoryLog
+from kadence.log.memory.faults import Unreachable
 from kadence.view import JobView, View, snapshot
-from kadence.view.documents import job_detail, job_document, status_document
+from kadence.view.documents import hold_document, job_detail, job_document, status_document
 from tests.surfaces.owner import NS, Owner, a_log
+
+if TYPE_CHECKING:
+    from kadence.log.memory.faults import Fault, Point
 
 EVERY = {"schedule": {"every": "30s"}}
 HOUR = 3_600_000
@@ -248,8 +252,28 @@ def test_a_hold_on_its_way_in_and_out() -> None:
 
 
 def test_a_hold_that_every_shard_refused() -> None:
-    log = applied(("hold/freeze", {"match": {"all": True}, "if_offset": 9}))
-    assert look(log).holds["freeze"].state == "rejected"
+    log = applied(("job/a", BATCH), ("hold/freeze", {"match": {"all": True}, "if_offset": 9}))
+    hold = look(log).holds["freeze"]
+    assert (hold.state, hold.matched, hold.refused, hold.shards) == ("rejected", 0, 1, 0)
+    assert hold.reason == "every shard refused the record at offset 1; the events topic says why"
+
+
+def test_a_hold_that_cannot_be_read_is_rejected_and_says_why() -> None:
+    log = applied(("hold/freeze", {"match": {}}))
+    hold = look(log).holds["freeze"]
+    assert (hold.state, hold.hold, hold.refused) == ("rejected", None, 0)
+    assert hold.reason is not None
+    assert hold.reason.startswith("match: selects nothing")
+    assert hold_document(hold)["match"] is None
+
+
+@pytest.mark.parametrize("bad", [{"match": {"all": True}, "if_offset": 9}, {"match": {}}])
+def test_the_hold_in_force_stays_in_view_under_a_rejected_one(bad: object) -> None:
+    log = applied(("job/a", BATCH), ("hold/freeze", {"match": {"tags": ["batch"]}}), ("hold/freeze", bad))
+    hold = look(log).holds["freeze"]
+    assert (hold.state, hold.matched, hold.refused) == ("active", 1, 2)
+    assert hold_document(hold)["match"] == {"tags": ["batch"]}
+    assert see(log).state == "paused"
 
 
 # --- shards, and the log itself ---
@@ -336,6 +360,57 @@ def test_too_little_time_is_said_and_not_passed_off_as_all_there_is() -> None:
     log.writer("stranger")
     with pytest.raises(UnreachableError, match="not read to its end in time"):
         snapshot(log, NS, 0.3)
+
+
+class Slow:
+    """A broker that is slow to answer: so many reads bring nothing, and seconds pass over each of them."""
+
+    def __init__(self, silent_reads: int, *, after: int = 0) -> None:
+        self.now, self._left, self._after = 0, silent_reads, after
+
+    def at(self, point: Point, who: object) -> Fault | None:
+        if point != "reader.read":
+            return None
+        self._after -= 1
+        if self._after >= 0 or self._left <= 0:
+            return None
+        self._left -= 1
+        self.now += 3_000
+        return Unreachable(applied=False)
+
+    def wall(self) -> int:
+        return SystemClock().wall()
+
+    def monotonic(self) -> int:
+        return self.now
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_a_broker_that_is_silent_for_long_is_waited_for(after: int) -> None:
+    log = applied(("job/a", EVERY), ("job/b", EVERY), ("job/c", EVERY))
+    slow = log.faults = Slow(5, after=after)
+    view = snapshot(log, NS, 30, clock=slow)
+    assert (list(view.jobs), view.control_end) == (["a", "b", "c"], 3)
+
+
+def test_a_log_that_is_not_read_to_its_end_is_an_error_and_never_a_shorter_list() -> None:
+    log = applied(("job/a", EVERY), ("job/b", EVERY), ("job/c", EVERY))
+    slow = log.faults = Slow(50, after=1)
+    with pytest.raises(UnreachableError, match=r"^ns\.control\[0\] was not read to its end in time: offset 0 of 3 "):
+        snapshot(log, NS, 30, clock=slow)
+
+
+def test_an_aborted_end_is_told_from_a_slow_broker_by_asking_again() -> None:
+    log = applied(("job/a", EVERY))
+    writer = log.start("stranger").writer("stranger")
+    writer.begin()
+    for number in range(3):
+        writer.send(f"{NS}.state", partition_for(b"a", 3), b"job/b", b"%d" % number)
+    writer.flush()
+    log.writer("stranger")
+    slow = log.faults = Slow(50, after=1)
+    with pytest.raises(UnreachableError, match="was not read to its end in time"):
+        snapshot(log, NS, 30, clock=slow)
 
 
 # --- documents ---

@@ -10,10 +10,12 @@ import click
 
 from kadence.cli.context import Invocation, connection_options
 from kadence.cli.jobfiles import STDIN, files_of, read_entries
+from kadence.cli.output import counted, note, print_json
 from kadence.cli.report import report
 from kadence.cli.values import output_option, reason_option, wait_options
 from kadence.client import commands
-from kadence.errors import ConfigurationError, InvalidSpecError
+from kadence.client.unheeded import unheeded
+from kadence.errors import InvalidSpecError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,15 +48,25 @@ def apply_command(
     _check_names(entries)
     settings = invocation.settings()
     if dry_run:
-        _checked(entries, settings.namespace, commands.NOBODY)
-        click.echo(f"{len(entries)} job{'' if len(entries) == 1 else 's'} would be applied; nothing was written")
+        wanted = _checked(entries, settings.namespace, commands.NOBODY)
+        _warn(wanted)
+        if output == "json":
+            print_json([{"kind": "job", "name": one.name, "fate": "checked"} for one in wanted])
+        else:
+            click.echo(f"{counted(len(entries), 'job')} would be applied; nothing was written")
         return
     with invocation.client() as client:
         wanted = _checked(entries, client.namespace, commands.Signature(client.by, reason))
         done = client.submit(wanted, wait=wait / 1000)
+    _warn(wanted)
     report(done, "applied", output, wait=wait)
     if not entries:
         click.echo("there is no job in what was given; nothing was written", err=True)
+
+
+def _warn(wanted: Iterable[Command]) -> None:
+    for sentence in unheeded(wanted):
+        note(f"warning: {sentence}")
 
 
 def _read(place: str) -> Iterable[Entry]:
@@ -65,7 +77,7 @@ def _read(place: str) -> Iterable[Entry]:
         try:
             found += read_entries(path.read_text("utf-8"), str(path))
         except OSError as error:
-            raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+            raise InvalidSpecError(f"{path} cannot be read: {error.strerror}") from error
         except UnicodeDecodeError as error:
             raise InvalidSpecError(f"{path} is not UTF-8 text (byte {error.start})") from error
     return found

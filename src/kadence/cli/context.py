@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import click
 
 from kadence.clock import SystemClock
+from kadence.errors import ConfigurationError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,7 @@ class Invocation:
     clock: Clock = field(default_factory=SystemClock)
 
     def settings(self, **overrides: object) -> Settings:
-        """The settings of this process. Raises `ConfigurationError`."""
+        """The settings of this process. Raises `SettingsError`."""
         from kadence.settings import Settings  # noqa: PLC0415  pydantic takes a while to load
 
         given: dict[str, Any] = {"bootstrap_servers": self.bootstrap_servers, "namespace": self.namespace, **overrides}
@@ -47,13 +48,19 @@ class Invocation:
         return self.settings().bootstrap_servers
 
     def open_log(self) -> Log:
-        """The cluster."""
+        """The cluster. Raises `SettingsError` where the Kafka properties given are none, or may not be set."""
         if self.log is not None:
             return self.log
         from kadence.log.kafka import KafkaLog  # noqa: PLC0415  librdkafka takes a while to load
 
         settings = self.settings()
-        return KafkaLog(settings.bootstrap_servers, settings.kafka, client_id="kadence-cli")
+        try:
+            log = KafkaLog(settings.bootstrap_servers, settings.kafka, client_id="kadence-cli")
+            if settings.kafka:  # only librdkafka knows its properties, and it looks at them when a client is made
+                log.reader().close()
+        except ConfigurationError as error:
+            raise SettingsError(str(error)) from error
+        return log
 
     def client(self) -> Client:
         """A client that signs what it writes with the name of whoever is logged in."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from kadence.cli.context import Invocation, connection_options
-from kadence.cli.output import print_json, print_table
+from kadence.cli.output import note, print_json, print_table
 from kadence.cli.report import NOT_FOUND, report
 from kadence.cli.values import DURATION, TIME, output_option, policy_option, reason_option, wait_options
 from kadence.domain.duration import format_time
@@ -21,13 +21,28 @@ def _selector(
     tags: tuple[str, ...], globs: tuple[str, ...], not_tags: tuple[str, ...], not_globs: tuple[str, ...], *, every: bool
 ) -> dict[str, object]:
     """The contract's selector."""
-    if every == bool(tags or globs):
+    if every and (tags or globs):
+        raise click.UsageError("--all goes without --tag and --name; leave jobs out with --not-tag or --not-name")
+    if not (every or tags or globs):
         raise click.UsageError("say which jobs: --tag T or --name GLOB (each may be repeated), or --all")
     found: dict[str, object] = {"all": True} if every else {}
     found |= {"tags": list(tags)} if tags else {}
     found |= {"names": list(globs)} if globs else {}
     never = ({"tags": list(not_tags)} if not_tags else {}) | ({"names": list(not_globs)} if not_globs else {})
     return found | ({"not": never} if never else {})
+
+
+def _end(start: int | None, end: int | None, length: int | None, now: int) -> int | None:
+    """When the hold ends by itself, from --end or --for: later than it begins, and than now."""
+    if end is not None and length is not None:
+        raise click.UsageError("give --end or --for, not both")
+    if length is not None:
+        end = (now if start is None else start) + length
+    if end is not None and start is not None and end <= start:
+        raise click.UsageError("that hold would end before it begins: --end must be later than --start")
+    if end is not None and end <= now:
+        raise click.UsageError("that hold would be over already: --end or --for must end in the future")
+    return end
 
 
 @click.command
@@ -65,13 +80,16 @@ def hold_command(  # noqa: PLR0913  one per option
 ) -> None:
     """Pause every job of a kind under a name, those created later included.
 
-    Given both --tag and --name, a job must match one of each.
+    Given both --tag and --name, a job must match one of each. --catch-up is for a hold with an end; to choose when a
+    hold without one is released, there is `kadence release NAME --catch-up`.
     """
-    if end is not None and length is not None:
-        raise click.UsageError("give --end or --for, not both")
     match = _selector(tags, globs, not_tags, not_globs, every=every)
-    begin = invocation.clock.wall() if start is None else start
-    finish = end if length is None else begin + length
+    finish = _end(start, end, length, invocation.clock.wall())
+    if catch_up is not None and finish is None:
+        raise click.UsageError(
+            f"--catch-up is for a hold that ends by itself: add --for or --end, or choose when you release it, with "
+            f"kadence release {name} --catch-up {catch_up}"
+        )
     with invocation.client() as client:
         command = client.holding(
             name,
@@ -87,14 +105,19 @@ def hold_command(  # noqa: PLR0913  one per option
 
 @click.command
 @click.argument("name")
+@policy_option
 @wait_options
 @output_option
 @connection_options
 @click.pass_obj
-def release_command(invocation: Invocation, name: str, wait: int, output: Output) -> None:
-    """Release a hold: each job is again exactly what it was before."""
+def release_command(invocation: Invocation, name: str, catch_up: Policy | None, wait: int, output: Output) -> None:
+    """Release a hold: each job is again exactly what it was before.
+
+    With --catch-up the hold is written again with an end, now, and that choice. Its record then stays, and `holds`
+    shows it as ended, until it is released once more or a hold of that name is written.
+    """
     with invocation.client() as client:
-        done = client.submit([client.releasing(name)], wait=wait / 1000)
+        done = client.submit([client.releasing(name, catch_up=catch_up)], wait=wait / 1000)
     if done[0].found is False:
         click.echo(f"kadence: there is no hold {name}; `kadence holds` shows what there is", err=True)
         raise click.exceptions.Exit(NOT_FOUND)
@@ -107,7 +130,13 @@ def release_command(invocation: Invocation, name: str, wait: int, output: Output
 @click.pass_obj
 def holds_command(invocation: Invocation, output: Output) -> None:
     """List holds with what they select and how many jobs they are over."""
-    from kadence.view.documents import hold_document, selector_text, time_text  # noqa: PLC0415  croniter is slow to load
+    from kadence.view.documents import (  # noqa: PLC0415  croniter is slow to load
+        end_text,
+        hold_document,
+        matched_text,
+        selector_text,
+        time_text,
+    )
 
     with invocation.client() as client:
         found = client.holds()
@@ -119,11 +148,15 @@ def holds_command(invocation: Invocation, output: Output) -> None:
             hold.name,
             hold.state,
             selector_text(hold),
-            str(hold.matched),
+            matched_text(hold),
             time_text(hold.since) or "-",
-            time_text(hold.hold.end) or "-",
+            end_text(hold),
             hold.reason or "",
         )
         for hold in found
     ]
     print_table(("NAME", "STATE", "JOBS WITH", "MATCHED", "SINCE", "END", "REASON"), rows)
+    for hold in found:
+        if hold.refused is not None and hold.state != "rejected":
+            newest = f"the newest record of hold {hold.name}, at offset {hold.refused},"
+            note(f"{newest} was rejected; the one before it is shown")

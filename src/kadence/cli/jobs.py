@@ -1,4 +1,4 @@
-"""Verbs on single jobs: delete, pause, resume, trigger."""
+"""Verbs on single jobs: delete, pause, resume."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import click
 
 from kadence.cli.context import Invocation, connection_options
 from kadence.cli.report import NOT_FOUND, report
-from kadence.cli.values import DURATION, JSON, TIME, output_option, policy_option, reason_option, wait_options
+from kadence.cli.typos import hint_at_names, refuse_patterns
+from kadence.cli.values import DURATION, TIME, output_option, policy_option, reason_option, wait_options
 from kadence.domain.duration import format_time
-from kadence.errors import NotConfirmedError
 
 if TYPE_CHECKING:
     from kadence.cli.values import Output
@@ -68,6 +68,7 @@ def pause_command(
     output: Output,
 ) -> None:
     """Pause jobs, also ones that are yet to come. Due times under the pause are dropped, not run later."""
+    refuse_patterns(names, "pause")
     if until is not None and length is not None:
         raise click.UsageError("give --until or --for, not both")
     end = until if length is None else invocation.clock.wall() + length
@@ -77,6 +78,8 @@ def pause_command(
         text = None if end is None else format_time(end)
         commands = [client.pausing(name, reason=reason, until=text) for name in dict.fromkeys(names)]
         done = client.submit(commands, wait=wait / 1000)
+        if wait > 0:
+            hint_at_names(client, done, "kadence resume")
     report(done, "paused", output, wait=wait, missing=_no_job_yet)
 
 
@@ -97,31 +100,10 @@ def resume_command(
     output: Output,
 ) -> None:
     """Resume jobs: lift their pause and put errored ones back into service. Holds stay."""
+    refuse_patterns(names, "resume")
     with invocation.client() as client:
         commands = [client.resuming(name, catch_up=catch_up, reason=reason) for name in dict.fromkeys(names)]
         done = client.submit(commands, wait=wait / 1000)
+        if wait > 0:
+            hint_at_names(client, done)
     report(done, "resumed", output, wait=wait, missing=_no_job_yet)
-
-
-@click.command
-@click.argument("name")
-@click.option("--payload", type=JSON, default=None, help="JSON to send instead of the job's own payload.")
-@click.option("--id", "token", metavar="ID", help="Names the run; the same id never runs twice.")
-@reason_option
-@wait_options
-@connection_options
-@click.pass_context
-def trigger_command(
-    ctx: click.Context, name: str, payload: object, token: str | None, reason: str | None, wait: int
-) -> None:
-    """Run a job once now, paused or not. Prints the run's id."""
-    given = ctx.get_parameter_source("payload") is not click.core.ParameterSource.DEFAULT
-    body = payload if given else ...
-    with ctx.ensure_object(Invocation).client() as client:
-        try:
-            run = client.trigger(name, body, id=token, reason=reason, wait=wait / 1000)
-        except NotConfirmedError:
-            if token is None:
-                click.echo("kadence: trigger again with --id where it must not run twice", err=True)
-            raise
-    click.echo(f"{name}!{run}")

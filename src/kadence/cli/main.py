@@ -20,6 +20,7 @@ from kadence.errors import (
     NotConfirmedError,
     NotFoundError,
     RejectedError,
+    SettingsError,
     UnreachableError,
 )
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 FAILED: Final = 1
 EXIT_CODES: Final = (
+    (SettingsError, 2),
     (InvalidSpecError, 2),
     (NotFoundError, 3),
     (RejectedError, 4),
@@ -36,6 +38,17 @@ EXIT_CODES: Final = (
 )
 """The first class that an error belongs to gives the exit code; any other error of kadence is a plain failure."""
 
+CODES_TOLD: Final = """\b
+Exit codes:
+  0  done
+  1  failed: the topics are not as they must be, or something unforeseen
+  2  usage: an option, a setting, a file, a job or a hold is not valid; nothing was written
+  3  not found: there is no such job or hold
+  4  stale or rejected: a shard read the record and refused it
+  5  not confirmed in time: it is recorded and not lost, but no worker has said so
+  6  broker unreachable: try again
+"""
+
 VERBS: Final = {
     "apply": ("kadence.cli.apply", "Create or change jobs from files."),
     "list": ("kadence.cli.show", "List jobs with their state and next due time."),
@@ -43,7 +56,7 @@ VERBS: Final = {
     "delete": ("kadence.cli.jobs", "Delete jobs and their pauses."),
     "pause": ("kadence.cli.jobs", "Pause jobs until resumed, or for a time."),
     "resume": ("kadence.cli.jobs", "Resume paused or errored jobs."),
-    "trigger": ("kadence.cli.jobs", "Run a job once now."),
+    "trigger": ("kadence.cli.trigger", "Run a job once now."),
     "hold": ("kadence.cli.holds", "Pause every job of a kind, by tag or name."),
     "release": ("kadence.cli.holds", "Release a hold."),
     "holds": ("kadence.cli.holds", "List holds."),
@@ -104,16 +117,16 @@ def _sentence(error: KadenceError, invocation: Invocation) -> str:
     return str(error)
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Verbs,
+    epilog=CODES_TOLD,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, "-V", "--version", prog_name="kadence", message="%(prog)s %(version)s")
 @connection_options
 @click.pass_context
 def cli(ctx: click.Context) -> None:
-    """Schedule jobs whose only store is Kafka.
-
-    Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 stale or rejected, 5 not confirmed in time,
-    6 broker unreachable.
-    """
+    """Schedule jobs whose only store is Kafka."""
     invocation = ctx.ensure_object(Invocation)
     if ctx.invoked_subcommand != "worker":  # which logs it
         from kadence.settings import Settings  # noqa: PLC0415  --help does not need it

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from kadence.cli.context import Invocation, connection_options
-from kadence.cli.output import print_json, print_table
+from kadence.cli.output import note, print_json, print_table
 from kadence.cli.values import DURATION, TIME, output_option
 from kadence.domain.duration import format_duration, format_time
 from kadence.domain.schedule import Cron, parse_schedule
@@ -19,6 +19,7 @@ from kadence.errors import InvalidSpecError, NotFoundError
 if TYPE_CHECKING:
     from kadence.cli.values import Output
     from kadence.domain.duetimes import HasDueTimes
+    from kadence.view import JobView
 
 
 @click.command
@@ -53,13 +54,15 @@ def next_command(  # noqa: PLR0913  one per option
         raise click.UsageError("--timezone and --dst go with --cron")
     if every is None and offset is not None:
         raise click.UsageError("--offset goes with --every")
+    job: JobView | None = None
     if cron is not None:
         timing = _parsed(_cron_document(cron, timezone, dst), name or "")
     elif every is not None:
         document = {"every": format_duration(every), "offset": format_duration(offset or 0)}
         timing = _parsed(document, "")
     elif name is not None:
-        timing = _of_job(invocation, name)
+        job = _job(invocation, name)
+        timing = _timing(job)
     else:
         raise click.UsageError("give one of NAME, --cron and --every")
     dues = _first(timing, invocation.clock.wall() if after is None else after, count)
@@ -67,6 +70,8 @@ def next_command(  # noqa: PLR0913  one per option
         print_json([format_time(due) for due in dues])
     else:
         _print_dues(dues, _zone(timing))
+        if job is not None and job.state != "running":
+            note(_stopped(job))
 
 
 def _cron_document(cron: str, timezone: str | None, dst: tuple[str, ...]) -> dict[str, object]:
@@ -86,12 +91,24 @@ def _parsed(document: dict[str, object] | dict[str, str], name: str) -> HasDueTi
         raise InvalidSpecError(str(error)) from error
 
 
-def _of_job(invocation: Invocation, name: str) -> HasDueTimes:
+def _job(invocation: Invocation, name: str) -> JobView:
     with invocation.client() as client:
-        job = client.get(name)
+        return client.get(name)
+
+
+def _timing(job: JobView) -> HasDueTimes:
     if job.spec is None:
-        raise NotFoundError(f"job {name} has no definition that can be read: {job.reason}")
+        raise NotFoundError(f"job {job.name} has no definition that can be read: {job.reason}")
     return job.spec.timing
+
+
+def _stopped(job: JobView) -> str:
+    """That the schedule goes on but the job does not fire."""
+    why = f" ({job.reason})" if job.reason else ""
+    if job.state == "finished":
+        return f"job {job.name} is finished{why}: it will not fire any more"
+    until = "" if job.next_due is None else f" before {format_time(job.next_due)}"
+    return f"job {job.name} is {job.state}{why}: these are the times of its schedule, and it does not fire{until}"
 
 
 def _zone(timing: HasDueTimes) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from kadence.cli.output import print_json
+from kadence.cli.output import note, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,17 +43,20 @@ def report(
         print_json([written_document(one) for one in written])
     else:
         _tell(written, done, missing, waited=wait > 0)
-    for one in written:
-        if one.fate == "rejected":
-            click.echo(
-                f"kadence: {one.kind} {one.name} was rejected at offset {one.offset}: {one.error}; "
-                "what was in force before still is",
-                err=True,
-            )
-    if any(one.fate == "rejected" for one in written):
-        raise click.exceptions.Exit(REJECTED)
+    rejected(written)
     if wait > 0 and any(one.fate == "recorded" for one in written):
         raise click.exceptions.Exit(NOT_CONFIRMED)
+
+
+def rejected(written: Sequence[Written]) -> None:
+    """Say which records were rejected and why; leave with the exit code if there is any."""
+    found = [one for one in written if one.fate == "rejected"]
+    for one in found:
+        note(
+            f"{one.kind} {one.name} was rejected at offset {one.offset}: {one.error}; what was in force before still is"
+        )
+    if found:
+        raise click.exceptions.Exit(REJECTED)
 
 
 def _tell(written: Sequence[Written], done: str, missing: Callable[[str], str] | None, *, waited: bool) -> None:

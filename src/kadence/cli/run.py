@@ -28,6 +28,8 @@ def worker_command(invocation: Invocation, /, **overrides: object) -> None:
     logger = logging.getLogger("kadence")
     for unknown in settings.unknown_environment():
         logger.warning("%s", unknown)
+    if settings.kafka:
+        invocation.open_log()  # a property that is none is a usage error, before anything starts
     Worker(settings).run()
 
 

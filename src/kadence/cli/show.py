@@ -9,11 +9,14 @@ import click
 
 from kadence.cli.context import Invocation, connection_options
 from kadence.cli.output import note, print_json, print_pairs, print_table, schedule_text
+from kadence.cli.signs import warn_of_silence
 from kadence.cli.values import output_option
 from kadence.view.documents import (
     age_text,
+    end_text,
     job_detail,
     job_document,
+    matched_text,
     selector_text,
     status_document,
     time_text,
@@ -53,6 +56,7 @@ def list_command(
         for job in jobs
     ]
     print_table(("NAME", "STATE", "NEXT", "SCHEDULE", "REASON"), rows)
+    warn_of_silence(jobs, client.namespace, invocation.clock.wall())
 
 
 @click.command
@@ -68,6 +72,7 @@ def get_command(invocation: Invocation, name: str, output: Output) -> None:
         print_json(job_detail(job))
     else:
         print_pairs(_described(job))
+        warn_of_silence([job], client.namespace, invocation.clock.wall())
 
 
 def _described(job: JobView) -> list[tuple[str, str]]:
@@ -146,8 +151,8 @@ def _print_holds(view: View) -> None:
                     hold.name,
                     hold.state,
                     selector_text(hold),
-                    str(hold.matched),
-                    time_text(hold.hold.end) or "-",
+                    matched_text(hold),
+                    end_text(hold),
                     hold.reason or "",
                 )
                 for hold in holds

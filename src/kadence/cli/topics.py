@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 from kadence.cli.context import Invocation, connection_options
-from kadence.cli.output import note, print_json
+from kadence.cli.output import counted, note, print_json
 from kadence.cli.values import output_option
+from kadence.demo.mock_broker import EMBEDDED_BROKER
+from kadence.errors import ConfigurationError
+from kadence.log.topics import ANSWER_SECONDS, check_topics, init_topics
 
 if TYPE_CHECKING:
     from kadence.cli.values import Output
+    from kadence.log.port import Log
     from kadence.log.topics import Finding, TopicsReport
 
 _FAILED = 1
@@ -29,23 +33,30 @@ def topics_command() -> None:
 @click.option(
     "--replication", type=click.IntRange(1, 1000), help="Copies of each record.  [default: 3, or as many as brokers]"
 )
+@output_option
 @connection_options
 @click.pass_obj
-def init(invocation: Invocation, shards: int | None, replication: int | None) -> None:
+def init(invocation: Invocation, shards: int | None, replication: int | None, output: Output) -> None:
     """Create the topics that are missing, and mend those that auto-creation made."""
-    from kadence.log.topics import check_topics, init_topics  # noqa: PLC0415
-
     settings = invocation.settings(shards=shards, replication=replication)
-    admin = invocation.open_log().admin()
+    log = invocation.open_log()
+    _refuse_demo(log, settings.bootstrap_servers)
+    admin = log.admin()
     try:
         done = init_topics(admin, settings.namespace, settings.shards, settings.replication)
-        for line in done:
-            click.echo(line)
-        if not done:
-            click.echo(f"the topics of namespace {settings.namespace} are all there")
-        _tell(check_topics(admin, settings.namespace, servers=settings.bootstrap_servers))
+        if output == "table":
+            for line in done:
+                click.echo(line)
+            if not done:
+                click.echo(f"the topics of namespace {settings.namespace} are all there")
+        report = check_topics(admin, settings.namespace, servers=settings.bootstrap_servers)
     finally:
         admin.close()
+    if output == "json":
+        print_json({"done": done, **_report_document(report)})
+        _leave(report)
+    else:
+        _tell(report)
 
 
 @topics_command.command
@@ -54,28 +65,46 @@ def init(invocation: Invocation, shards: int | None, replication: int | None) ->
 @click.pass_obj
 def check(invocation: Invocation, output: Output) -> None:
     """Compare the topics with what a worker needs; exit code 1 where it would refuse to run."""
-    from kadence.log.topics import check_topics  # noqa: PLC0415
-
     settings = invocation.settings()
-    admin = invocation.open_log().admin()
+    log = invocation.open_log()
+    _refuse_demo(log, settings.bootstrap_servers)
+    admin = log.admin()
     try:
         report = check_topics(admin, settings.namespace, servers=settings.bootstrap_servers)
     finally:
         admin.close()
     if output == "json":
-        print_json(
-            {
-                "ok": report.ok,
-                "shards": report.shards,
-                "errors": [_document(finding) for finding in report.errors],
-                "warnings": [_document(finding) for finding in report.warnings],
-            }
-        )
-        if not report.ok:
-            raise click.exceptions.Exit(_FAILED)
+        print_json(_report_document(report))
+        _leave(report)
         return
     _tell(report)
-    click.echo(f"the topics of namespace {settings.namespace} are as a worker needs them: {report.shards} shards")
+    shards = counted(report.shards, "shard")
+    click.echo(f"the topics of namespace {settings.namespace} are as a worker needs them: {shards}")
+
+
+def _refuse_demo(log: Log, servers: str) -> None:
+    """The demo's broker never answers what is asked here; said at once, by the sign that it puts up."""
+    reader = log.reader()
+    try:
+        is_demo = reader.partitions(EMBEDDED_BROKER, ANSWER_SECONDS) > 0
+    except ConfigurationError:  # this login may not know, so somebody has set up access: a real cluster
+        is_demo = False
+    finally:
+        reader.close()
+    if is_demo:
+        raise ConfigurationError(
+            f"{servers} is the broker of `kadence demo`: its topics are there already, and it knows no requests that "
+            "create or describe any; name a real cluster with --bootstrap-servers"
+        )
+
+
+def _report_document(report: TopicsReport) -> dict[str, object]:
+    return {
+        "ok": report.ok,
+        "shards": report.shards,
+        "errors": [_document(finding) for finding in report.errors],
+        "warnings": [_document(finding) for finding in report.warnings],
+    }
 
 
 def _document(finding: Finding) -> dict[str, str]:
@@ -87,5 +116,9 @@ def _tell(report: TopicsReport) -> None:
         note(f"warning: {finding.problem}\n    {finding.remedy}")
     for finding in report.errors:
         note(f"error: {finding.problem}\n    {finding.remedy}")
+    _leave(report)
+
+
+def _leave(report: TopicsReport) -> None:
     if not report.ok:
         raise click.exceptions.Exit(_FAILED)

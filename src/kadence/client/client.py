@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from datetime import timedelta
@@ -9,16 +10,16 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from kadence.client import commands
 from kadence.client.commands import Command, Signature, Spec
+from kadence.client.ending import ended_at
+from kadence.client.records import Records
 from kadence.client.session import Session
+from kadence.client.unheeded import unheeded
 from kadence.client.written import Written, raise_for
-from kadence.clock import SystemClock
-from kadence.domain.duration import format_time
 from kadence.domain.fields import InvalidError
 from kadence.domain.holds import Matches, Selector
-from kadence.domain.spec import compact_json
-from kadence.domain.stimulus import DeleteJob, LiftPause, PauseJob, ReleaseHold, ResumeJob, Trigger
-from kadence.errors import ConfigurationError, InvalidSpecError, NotFoundError
-from kadence.settings import Settings
+from kadence.domain.stimulus import ReleaseHold
+from kadence.errors import ConfigurationError, InvalidSpecError, NotFoundError, SettingsError
+from kadence.settings import Settings, are_addresses
 from kadence.view import snapshot
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from kadence.view import HoldView, JobView, View
 
 Wait = bool | float | timedelta
+
+_log = logging.getLogger("kadence.client")
 
 
 class ConnectionSettings(Protocol):
@@ -52,7 +55,7 @@ class ConnectionSettings(Protocol):
         ...
 
 
-class Client:
+class Client(Records):
     """A client of one namespace.
 
     Nothing is connected before the first call, and every process that uses the client (forked or spawned) has
@@ -81,15 +84,16 @@ class Client:
         places = sum(place is not None for place in (bootstrap_servers, settings, log))
         if places > 1:
             raise ConfigurationError("say where the cluster is once: one of bootstrap_servers, settings and log")
+        if bootstrap_servers is not None and not are_addresses(bootstrap_servers):
+            given = f"{bootstrap_servers!r:.80}"
+            raise SettingsError(f"bootstrap_servers cannot be {given}: it takes host:port, or several with ',' between")
         if places == 0:
             settings = Settings.load()
         self._servers = settings.bootstrap_servers if settings is not None else bootstrap_servers
         self._properties = dict(settings.kafka) if settings is not None else {}
         self._log = log
-        self.namespace = namespace or (settings.namespace if settings is not None else "kadence")
-        self.by = by
+        super().__init__(namespace or (settings.namespace if settings is not None else "kadence"), by)
         self.timeout = timeout
-        self._clock = SystemClock()
         # By process: after a fork the child must neither use nor tear down what it inherited.
         self._sessions: dict[int, Session] = {}
 
@@ -142,9 +146,12 @@ class Client:
         reason: str | None = None,
         wait: Wait = True,
     ) -> Written:
-        """Create or change a job; ``spec`` is a JobSpec of the contract. Never touches whether it is paused."""
+        """Create or change a job; ``spec`` is a JobSpec of the contract. Never touches whether it is paused.
+
+        What this version keeps without acting on it is a warning of the logger ``kadence.client``.
+        """
         signature = Signature(self.by, reason, if_offset)
-        return self._one(commands.put(name, spec, self.namespace, signature), wait)
+        return self._put([commands.put(name, spec, self.namespace, signature)], wait)[0]
 
     def put_all(
         self, specs: Mapping[str, Spec], *, reason: str | None = None, wait: Wait = True
@@ -152,7 +159,7 @@ class Client:
         """Create or change many jobs at once. All are checked before any is written."""
         signature = Signature(self.by, reason)
         wanted = [commands.put(name, spec, self.namespace, signature) for name, spec in specs.items()]
-        return self._all(wanted, wait)
+        return self._put(wanted, wait)
 
     def delete(self, name: str, *, wait: Wait = True) -> Written:
         """Remove a job's definition and its pause. ``found`` says whether there was either."""
@@ -163,33 +170,17 @@ class Client:
         last = done[-1]
         return Written("job", name, last.offset, last.timestamp, last.fate, last.error, found)
 
-    def deletion(self, name: str) -> tuple[Command, Command]:
-        """The two records that remove a job for good: its definition's end and its pause's."""
-        return (
-            commands.wish("job", name, DeleteJob(), self.namespace),
-            commands.wish("pause", name, LiftPause(), self.namespace),
-        )
-
     def pause(
         self, name: str, *, reason: str | None = None, until: Time | timedelta | None = None, wait: Wait = True
     ) -> Written:
         """Pause a job, or one that is yet to come (``found``): until an instant, for a time, or until resumed."""
         return self._one(self.pausing(name, reason=reason, until=until), wait)
 
-    def pausing(self, name: str, *, reason: str | None = None, until: Time | timedelta | None = None) -> Command:
-        """The record that pauses a job."""
-        end = commands.until(until, self._clock.wall())
-        return commands.wish("pause", name, PauseJob(end), self.namespace, Signature(self.by, reason))
-
     def resume(
         self, name: str, *, catch_up: Policy | None = None, reason: str | None = None, wait: Wait = True
     ) -> Written:
         """Lift a job's pause and close its breaker; ``catch_up`` says what becomes of the due times in between."""
         return self._one(self.resuming(name, catch_up=catch_up, reason=reason), wait)
-
-    def resuming(self, name: str, *, catch_up: Policy | None = None, reason: str | None = None) -> Command:
-        """The record that resumes a job."""
-        return commands.wish("pause", name, ResumeJob(catch_up), self.namespace, Signature(self.by, reason))
 
     def hold(
         self,
@@ -205,38 +196,25 @@ class Client:
         """Pause every job that ``match`` selects, those to come included, from ``start`` (now) to ``end`` (open).
 
         ``match`` is the contract's selector, such as ``{"tags": ["batch"], "not": {"names": ["vital-*"]}}`` or
-        ``{"all": True}``. An ``end`` given as timedelta counts from ``start``.
+        ``{"all": True}``. An ``end`` given as timedelta counts from ``start``. ``catch_up`` says what becomes of the
+        due times that it kept when it ends by itself; for a hold without end, `release` is told that.
         """
         return self._one(self.holding(name, match, start=start, end=end, catch_up=catch_up, reason=reason), wait)
 
-    def holding(
-        self,
-        name: str,
-        match: Mapping[str, object] | Selector,
-        *,
-        start: Time | None = None,
-        end: Time | timedelta | None = None,
-        catch_up: Policy | None = None,
-        reason: str | None = None,
-    ) -> Command:
-        """The record that puts a hold in force."""
-        begin = None if start is None else commands.instant(start)
-        finish = commands.until(end, self._clock.wall() if begin is None else begin)
-        body = {
-            "match": match.document() if isinstance(match, Selector) else match,
-            "start": None if begin is None else format_time(begin),
-            "end": None if finish is None else format_time(finish),
-            "catch_up": catch_up,
-        }
-        given = {field: value for field, value in body.items() if value is not None}
-        return commands.document("hold", name, given, self.namespace, Signature(self.by, reason))
+    def release(self, name: str, *, catch_up: Policy | None = None, wait: Wait = True) -> Written:
+        """Release a hold: each job is again exactly what it was. ``found`` says whether there was such a hold.
 
-    def release(self, name: str, *, wait: Wait = True) -> Written:
-        """Release a hold: each job is again exactly what it was. ``found`` says whether there was such a hold."""
-        return self._one(self.releasing(name), wait)
+        ``catch_up`` says what becomes of the due times that it kept (None: as each job says). The hold then stays on
+        record as ended, until it is released without. Raises `NotFoundError` where no such hold is in force.
+        """
+        return self._one(self.releasing(name, catch_up=catch_up), wait)
 
-    def releasing(self, name: str) -> Command:
-        """The record that releases a hold."""
+    def releasing(self, name: str, *, catch_up: Policy | None = None) -> Command:
+        """The record that releases a hold; with ``catch_up`` it is the hold again with an end, so the log is read."""
+        if catch_up is not None:
+            body = ended_at(name, self.status().holds.get(name), self._clock.wall(), catch_up)
+            if body is not None:
+                return commands.document("hold", name, body, self.namespace, Signature(self.by))
         return commands.wish("hold", name, ReleaseHold(), self.namespace)
 
     def trigger(
@@ -250,17 +228,23 @@ class Client:
     ) -> str:
         """Run a job once now, paused or not, with its own payload or another; returns the run's id.
 
-        An id acts once: the same id again is rejected as a duplicate, which makes a retry safe.
+        An id acts once: the same id again is rejected as a duplicate, which makes a retry safe. Raises `NotFoundError`
+        where a shard has rejected it because there is no such job.
         """
         token = id if id is not None else secrets.token_hex(8)
-        try:
-            data = None if payload is ... else compact_json(payload)
-        except (TypeError, ValueError) as error:
-            raise InvalidSpecError(f"trigger {name}: the payload does not fit into JSON: {error}") from error
-        signature = Signature(self.by, reason)
-        command = commands.wish("trigger", name, Trigger(token, data), self.namespace, signature, token)
-        self._one(command, wait)
+        done = self.submit([self.triggering(name, token, payload, reason=reason)], wait=wait)
+        if self.lacks_job(done[0]):
+            raise NotFoundError(f"there is no job {name} in namespace {self.namespace} to trigger")
+        if self._seconds(wait) > 0:
+            raise_for(done)
         return token
+
+    def lacks_job(self, written: Written) -> bool:
+        """Whether a trigger was rejected and there is no job of that name, so that this is why."""
+        if written.fate != "rejected":
+            return False
+        view = snapshot(self._session().log, self.namespace, self.timeout, only=[written.name])
+        return written.name not in view.jobs
 
     # --- reading ---
 
@@ -299,6 +283,11 @@ class Client:
         if isinstance(wait, bool):
             return self.timeout if wait else 0.0
         return wait.total_seconds() if isinstance(wait, timedelta) else wait
+
+    def _put(self, wanted: Sequence[Command], wait: Wait) -> tuple[Written, ...]:
+        for sentence in unheeded(wanted):
+            _log.warning("%s", sentence)
+        return self._all(wanted, wait)
 
     def _all(self, wanted: Sequence[Command], wait: Wait) -> tuple[Written, ...]:
         done = self.submit(wanted, wait=wait)

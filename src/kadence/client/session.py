@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from kadence.client.confirm import Watch, shards_of
+from kadence.client.earlier import stood_before
 from kadence.client.written import Written
-from kadence.errors import ConfigurationError, RefusedError
-from kadence.log.topics import ANSWER_SECONDS, shard_count
+from kadence.errors import ConfigurationError, RefusedError, UnreachableError
+from kadence.log.topics import ANSWER_SECONDS, init_command, shard_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +53,26 @@ class Session:
             watch.wait(commands, receipts, wait, self._clock)
         finally:
             reader.close()
-        return [_written(watch, one, receipt) for one, receipt in zip(commands, receipts, strict=True)]
+        done = [_written(watch, one, receipt) for one, receipt in zip(commands, receipts, strict=True)]
+        return self._look_back(commands, done, timeout)
+
+    def _look_back(self, commands: Sequence[Command], done: list[Written], timeout: float) -> list[Written]:
+        """Whether what was taken away, and no shard had, was on the control topic at least: it had been rejected."""
+        absent = {
+            command.key: one.offset
+            for command, one in zip(commands, done, strict=True)
+            if command.value is None and command.kind in {"job", "hold"} and one.found is False
+        }
+        if not absent:
+            return done
+        try:
+            stood = stood_before(self.log, self._namespace, absent, timeout, self._clock)
+        except UnreachableError:
+            return done  # the records themselves are in force
+        return [
+            replace(one, found=True) if command.key in stood and command.key in absent else one
+            for command, one in zip(commands, done, strict=True)
+        ]
 
     def _shard_count(self, timeout: float) -> int:
         """P never changes while a namespace is in use."""
@@ -71,7 +92,7 @@ class Session:
         except RefusedError as error:
             if _MISSING in error.reason or _MISSING_CODE in error.reason:
                 raise ConfigurationError(
-                    f"topic {topic} does not exist; create kadence's topics with `kadence topics init`, "
+                    f"topic {topic} does not exist; create kadence's topics with `{init_command(self._namespace)}`, "
                     "or name another namespace or cluster"
                 ) from error
             raise

@@ -18,8 +18,8 @@ Fate = Literal["in_force", "recorded", "rejected"]
 class Written:
     """One control record: its place in the control topic, its broker time (ms), and what its shard made of it.
 
-    ``error`` says why it was rejected. ``found``: whether the job or hold that it is about was there; None where
-    that is not known, because no worker confirmed the record.
+    ``error`` says why it was rejected. ``found``: whether the job or hold that it is about was there (one
+    that is taken away: in force, or rejected); None where that is not known, because no worker confirmed the record.
     """
 
     kind: str

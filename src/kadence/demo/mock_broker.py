@@ -24,6 +24,9 @@ from kadence.errors import ConfigurationError
 if TYPE_CHECKING:
     from types import TracebackType
 
+EMBEDDED_BROKER: Final = "kadence-demo-broker"
+"""A topic that the demo puts on this broker as a sign, since nothing else tells it from a real one that is slow."""
+
 # Where wheel repair tools put the library: auditwheel and delvewheel beside the package, delocate inside it.
 _PLACES: Final = (
     ("../confluent_kafka.libs", "librdkafka*.so*"),

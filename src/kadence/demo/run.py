@@ -8,12 +8,14 @@ import threading
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Final
 
+from kadence.client import Client
 from kadence.clock import SystemClock
-from kadence.demo.mock_broker import MockBroker
+from kadence.demo.mock_broker import EMBEDDED_BROKER, MockBroker
 from kadence.domain.duration import format_time
 from kadence.domain.spec import compact_json
 from kadence.log.kafka import KafkaLog
 from kadence.log.port import LATEST
+from kadence.log.topics import DEFAULT_NAMESPACE, TOPICS, namespace_option
 from kadence.settings import Settings
 from kadence.wire.control import key_of
 from kadence.worker.worker import Worker
@@ -21,8 +23,10 @@ from kadence.worker.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from kadence.log.port import LogAppender, Record
+    from kadence.log.port import Log, Record
 
+NAMESPACE: Final = "kadence-demo"
+"""Where the demo plays on a cluster of yours, unless told otherwise."""
 SHARDS: Final = 4
 """Few, for the demo's own broker: every shard has a producer with threads of its own."""
 JOBS: Final[Mapping[str, Mapping[str, object]]] = {
@@ -30,6 +34,7 @@ JOBS: Final[Mapping[str, Mapping[str, object]]] = {
     "invoices": {"schedule": {"cron": "*/5 * * * * *"}, "payload": {"month": "2026-11"}, "tags": ["billing"]},
     "cleanup": {"schedule": {"every": "10s", "offset": "1s"}, "jitter": "3s", "tags": ["batch"]},
 }
+_TAKE_AWAY_SECONDS: Final = 10.0
 _NOTICE: Final = (
     "This broker lives in this process: it forgets everything when the demo ends, and it does not isolate\n"
     "transactions, so it shows how kadence works and proves nothing. For that, run it on a real cluster:\n"
@@ -46,15 +51,16 @@ def run(
 ) -> None:
     """Run the demo until Ctrl-C, ``stop``, or for ``duration`` seconds; on a cluster of yours if one is given.
 
-    There it keeps to a namespace of its own unless told otherwise, and takes its jobs away at the end.
+    There it keeps to a namespace of its own unless told otherwise, and deletes its jobs at the end; the topics stay.
     Raises `kadence.errors.KadenceError` where the cluster cannot be used.
     """
     stop = stop or threading.Event()
-    namespace = namespace or ("kadence" if bootstrap_servers is None else "kadence-demo")
+    namespace = namespace or (DEFAULT_NAMESPACE if bootstrap_servers is None else NAMESPACE)
     with ExitStack() as stack:
         if bootstrap_servers is None:
             broker = stack.enter_context(MockBroker())
             servers, embedded = broker.bootstrap_servers, True
+            broker.create_topic(EMBEDDED_BROKER, 1)
             broker.create_topic(f"{namespace}.control", 1)
             for name in ("state", "executions", "outcomes", "events"):
                 broker.create_topic(f"{namespace}.{name}", SHARDS)
@@ -77,7 +83,7 @@ def run(
         for partition in range(worker.shards):
             reader.assign(f"{namespace}.executions", partition, LATEST)
         if not embedded:
-            stack.callback(_take_away, appender, namespace)
+            stack.callback(_take_away, say, log, servers, namespace)
         for name, spec in JOBS.items():
             appender.append(f"{namespace}.control", 0, key_of("job", name), compact_json(spec))
         clock = SystemClock()
@@ -89,10 +95,21 @@ def run(
         say("The demo ends.")
 
 
-def _take_away(appender: LogAppender, namespace: str) -> None:
-    """Leave no jobs behind on somebody's cluster; the topics stay."""
-    for name in JOBS:
-        appender.append(f"{namespace}.control", 0, key_of("job", name), None)
+def _take_away(say: Callable[[str], None], log: Log, servers: str, namespace: str) -> None:
+    """Leave no jobs behind on somebody's cluster, and say what stays. The worker still runs, and sees to it."""
+    names = ", ".join(JOBS)
+    with Client(log=log, namespace=namespace) as client:
+        deletions = [command for name in JOBS for command in client.deletion(name)]
+        done = client.submit(deletions, wait=_TAKE_AWAY_SECONDS)
+    if all(one.in_force for one in done):
+        say(f"Its jobs are deleted: {names}.")
+    else:
+        say(f"Its jobs ({names}) will be deleted once a worker runs; that is recorded.")
+    say(f"The topics of namespace {namespace} stay, with what was executed.")
+    if namespace == NAMESPACE:
+        suffixes = "|".join(plan.suffix for plan in TOPICS)
+        say("To delete them, once no demo runs any more:")
+        say(f"  kafka-topics.sh --bootstrap-server {servers} --delete --topic '{namespace}\\.({suffixes})'")
 
 
 def _introduce(say: Callable[[str], None], servers: str, namespace: str, worker: Worker, *, embedded: bool) -> None:
@@ -104,7 +121,7 @@ def _introduce(say: Callable[[str], None], servers: str, namespace: str, worker:
     say("Pause a job from a second terminal, by any Kafka client or by the CLI:")
     say(f"""  echo 'pause/heartbeat|{{"paused":true}}' | kcat -P -b {servers} -t {namespace}.control -K '|'""")
     program = "kadence" if shutil.which("kadence") else sys.argv[0]  # `make demo` runs it out of a virtual environment
-    where = f"--bootstrap-servers {servers}" + ("" if namespace == "kadence" else f" --namespace {namespace}")
+    where = f"--bootstrap-servers {servers}" + namespace_option(namespace)
     say(f"  {program} {where} pause heartbeat --reason 'a first try'")
     say(f"  {program} {where} resume heartbeat")
     say("Executions as they commit (Ctrl-C ends):")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from kadence.log.port import Log, LogAdmin, TopicInfo
 
+DEFAULT_NAMESPACE: Final = "kadence"
 DEFAULT_SHARDS: Final = 12
 ANSWER_SECONDS: Final = 10.0
 """A cluster that says nothing for so long counts as unreachable, however much longer the question's work may take."""
@@ -149,11 +150,11 @@ def check_topics(admin: LogAdmin, namespace: str, *, servers: str = _SERVERS) ->
         name = f"{namespace}.{plan.suffix}"
         info = found.get(name)
         if info is None:
-            errors.append(Finding(f"topic {name} does not exist", "create it with: kadence topics init"))
+            errors.append(Finding(f"topic {name} does not exist", f"create it with: {init_command(namespace)}"))
             continue
         errors += _unusable(info, servers)
         if info.error is None:
-            errors += _partitions_off(plan, info, shards, servers)
+            errors += _partitions_off(plan, info, shards, namespace, servers)
             errors += _settings_off(plan.settings, info, servers, required=True)
             warnings += _settings_off(_wanted(plan, info), info, servers, required=False)
     warnings += _replication_low(namespace, found.values(), servers)
@@ -182,24 +183,26 @@ def _unusable(info: TopicInfo, servers: str) -> Iterator[Finding]:
         )
 
 
-def _partitions_off(plan: TopicPlan, info: TopicInfo, shards: int, servers: str) -> Iterator[Finding]:
+def _partitions_off(plan: TopicPlan, info: TopicInfo, shards: int, namespace: str, servers: str) -> Iterator[Finding]:
     tool = f"kafka-topics.sh --bootstrap-server {servers}"
+    init = init_command(namespace)
+    differs = f"topic {info.name} has {_counted(info.partitions, 'partition')} but there {_are(shards, 'shard')}"
     if not plan.sharded:
         if info.partitions != 1:
             yield Finding(
                 f"topic {info.name} has {info.partitions} partitions and must have exactly 1, "
                 "so that all commands have one order",
-                f"delete it ({tool} --delete --topic {info.name}), run: kadence topics init, and write its jobs again",
+                f"delete it ({tool} --delete --topic {info.name}), run: {init}, and write its jobs again",
             )
     elif shards and info.partitions < shards:
         yield Finding(
-            f"topic {info.name} has {info.partitions} partitions but there are {shards} shards",
+            differs,
             f"add some: {tool} --alter --topic {info.name} --partitions {shards}",
         )
     elif shards and info.partitions > shards:
         yield Finding(
-            f"topic {info.name} has {info.partitions} partitions but there are {shards} shards",
-            f"delete it with its records ({tool} --delete --topic {info.name}) and run: kadence topics init",
+            differs,
+            f"delete it with its records ({tool} --delete --topic {info.name}) and run: {init}",
         )
 
 
@@ -209,8 +212,8 @@ def _replication_low(namespace: str, topics: Iterable[TopicInfo], servers: str) 
     if low:
         copies = min(info.replication for info in low)
         yield Finding(
-            f"{len(low)} topics of namespace {namespace} are kept on {copies} broker{'' if copies == 1 else 's'} only: "
-            "fine for trying things out, but losing one can lose them",
+            f"{_counted(len(low), 'topic')} of namespace {namespace} {'is' if len(low) == 1 else 'are'} kept on "
+            f"{_counted(copies, 'broker')} only: fine for trying things out, but losing one can lose them",
             f"on {_SAFE_REPLICATION} brokers or more, add replicas: kafka-reassign-partitions.sh "
             f"--bootstrap-server {servers} --reassignment-json-file FILE --execute",
         )
@@ -241,7 +244,8 @@ def init_topics(admin: LogAdmin, namespace: str, shards: int = DEFAULT_SHARDS, r
     report = list(_adopt(admin, found, namespace))
     state = found.get(f"{namespace}.state")
     if state is not None and state.partitions != shards:
-        report.append(f"{state.name} has {state.partitions} partitions already, so there are {state.partitions} shards")
+        have = _counted(state.partitions, "partition")
+        report.append(f"{state.name} has {have} already, so there {_are(state.partitions, 'shard')}")
         shards = state.partitions
     missing = [plan for plan in TOPICS if f"{namespace}.{plan.suffix}" not in found]
     copies = replication if replication > 0 or not missing else min(_SAFE_REPLICATION, admin.brokers())
@@ -250,7 +254,7 @@ def init_topics(admin: LogAdmin, namespace: str, shards: int = DEFAULT_SHARDS, r
         safe = {"min.insync.replicas": str(_SAFE_REPLICATION - 1)} if copies >= _SAFE_REPLICATION else {}
         admin.create(name, partitions, copies, plan.config() | safe)
         report.append(
-            f"created {name}: {partitions} partition{'' if partitions == 1 else 's'}, replication {copies}, "
+            f"created {name}: {_counted(partitions, 'partition')}, replication {copies}, "
             f"{plan.config()['cleanup.policy']}"
         )
     return report
@@ -260,7 +264,7 @@ def _refuse_beyond_repair(found: Mapping[str, TopicInfo], namespace: str) -> Non
     """Look before anything is changed."""
     closed = [finding for info in found.values() if info.error is not None for finding in _unusable(info, _SERVERS)]
     control = found.get(f"{namespace}.control")
-    split = [] if control is None or control.error else list(_partitions_off(CONTROL, control, 0, _SERVERS))
+    split = [] if control is None or control.error else list(_partitions_off(CONTROL, control, 0, namespace, _SERVERS))
     for finding in (*closed, *split):
         raise ConfigurationError(finding.sentence)
 
@@ -295,7 +299,25 @@ def shard_count(log: Log, namespace: str, timeout: float = ANSWER_SECONDS) -> in
         reader.close()
     if not shards:
         raise ConfigurationError(
-            f"topic {name} does not exist; create kadence's topics with `kadence topics init`, "
+            f"topic {name} does not exist; create kadence's topics with `{init_command(namespace)}`, "
             "or name another namespace or cluster"
         )
     return shards
+
+
+def init_command(namespace: str) -> str:
+    """What to type to create the topics of a namespace."""
+    return f"kadence topics init{namespace_option(namespace)}"
+
+
+def namespace_option(namespace: str) -> str:
+    """What a command that a person is told to type ends with, so that it means this namespace."""
+    return "" if namespace == DEFAULT_NAMESPACE else f" --namespace {namespace}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _are(number: int, noun: str) -> str:
+    return f"{'is' if number == 1 else 'are'} {_counted(number, noun)}"

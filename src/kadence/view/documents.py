@@ -87,15 +87,16 @@ def hold_document(hold: HoldView) -> Document:
     return {
         "name": hold.name,
         "state": hold.state,
-        "match": wanted.match.document(),
-        "start": time_text(wanted.start),
-        "end": time_text(wanted.end),
-        "catch_up": wanted.catch_up,
+        "match": None if wanted is None else wanted.match.document(),
+        "start": None if wanted is None else time_text(wanted.start),
+        "end": None if wanted is None else time_text(wanted.end),
+        "catch_up": None if wanted is None else wanted.catch_up,
         "since": time_text(hold.since),
         "reason": hold.reason,
         "by": hold.by,
         "matched": hold.matched,
         "shards": hold.shards,
+        "refused": hold.refused,
     }
 
 
@@ -129,8 +130,20 @@ def status_document(view: View) -> Document:
     }
 
 
+def end_text(hold: HoldView) -> str:
+    """When a hold ends by itself, or a dash."""
+    return (None if hold.hold is None else time_text(hold.hold.end)) or "-"
+
+
+def matched_text(hold: HoldView) -> str:
+    """How many jobs a hold selects; a dash for one that is in force nowhere and will not be."""
+    return "-" if hold.state == "rejected" else str(hold.matched)
+
+
 def selector_text(hold: HoldView) -> str:
     """A hold's selector in a few words: ``tag batch, not name a*``."""
+    if hold.hold is None:
+        return "-"
     selector = hold.hold.match
     words = ["all"] if selector.only is None else []
     for side, prefix in ((selector.only, ""), (selector.never, "not ")):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kadence.domain.stimulus import PutHold
+from kadence.domain.stimulus import PutHold, Rejected, ReleaseHold
 from kadence.view.model import HoldView
 from kadence.wire import control
 
@@ -32,45 +33,51 @@ def view_holds(found: Evidence, jobs: Mapping[str, JobView], namespace: str, at:
 
 
 def _wanted(found: Evidence, name: str, namespace: str) -> Change | None:
-    """The hold's newest record, if it puts one in force."""
+    """The hold's newest record, unless it takes the hold away."""
     if name not in found.holds:
         return None
     record = found.holds[name].newest
     change = control.decode(record.key, record.value, record.offset, record.timestamp, namespace)
-    return change if isinstance(change.wish, PutHold) else None
+    return None if isinstance(change.wish, ReleaseHold) else change
 
 
 def _view_hold(
     name: str, change: Change | None, applied: Mapping[int, AppliedHold], found: Evidence, at: int
 ) -> HoldView | None:
     some = next(iter(applied.values()), None)
-    if change is None or not isinstance(change.wish, PutHold):
+    if change is None:
         if some is None or some.ended:
             return None
         return HoldView(name, some.hold, "releasing", _since(applied), some.by, some.reason, 0, len(applied))
-    hold = change.wish.hold
     current = {number: one for number, one in applied.items() if one.offset == change.offset}
     behind = any(
         number not in current and (shard.cursor is None or shard.cursor.control <= change.offset)
         for number, shard in found.shards.items()
     )
-    return HoldView(
-        name,
-        hold,
-        _state(hold, current, at, behind=behind),
-        _since(applied),
-        change.by,
-        change.reason,
-        0,
-        len(current),
-    )
+    if not isinstance(change.wish, PutHold) or not (current or behind):
+        return _refused(name, change, applied, at)
+    hold = change.wish.hold
+    state = "pending" if behind else _state(hold, at)
+    return HoldView(name, hold, state, _since(applied), change.by, change.reason, 0, len(current))
 
 
-def _state(hold: Hold, current: Mapping[int, AppliedHold], at: int, *, behind: bool) -> HoldState:
-    if behind:
-        return "pending"
-    if not current:
-        return "rejected"
+def _refused(name: str, change: Change, applied: Mapping[int, AppliedHold], at: int) -> HoldView:
+    """The newest record is not valid, or every shard refused it: what was in force before still is."""
+    some = next(iter(applied.values()), None)
+    if some is not None:
+        state = "ended" if some.ended else _state(some.hold, at)
+        held = len(applied)
+        return HoldView(name, some.hold, state, _since(applied), some.by, some.reason, 0, held, change.offset)
+    reason = f"every shard refused the record at offset {change.offset}; the events topic says why"
+    hold = None
+    if isinstance(change.wish, PutHold):
+        hold = change.wish.hold
+    elif isinstance(change.wish, Rejected):
+        reason = change.wish.error
+    return HoldView(name, hold, "rejected", None, change.by, reason, refused=change.offset)
+
+
+def _state(hold: Hold, at: int) -> HoldState:
     if hold.covers(at):
         return "active"
     return "scheduled" if hold.start is not None and at < hold.start else "ended"
@@ -83,9 +90,12 @@ def _since(applied: Mapping[int, AppliedHold]) -> int | None:
 
 def _counted(view: HoldView, applied: Mapping[int, AppliedHold], jobs: Mapping[str, JobView]) -> HoldView:
     """How many jobs the hold selects; where a shard has not applied it, how many it will select there."""
+    if view.state == "rejected" or view.hold is None:
+        return view
+    hold = view.hold
     matched = sum(
-        (applied[job.shard].hold if job.shard in applied else view.hold).match.matches(job.name, job.tags)
+        (applied[job.shard].hold if job.shard in applied else hold).match.matches(job.name, job.tags)
         for job in jobs.values()
         if job.spec is not None
     )
-    return HoldView(view.name, view.hold, view.state, view.since, view.by, view.reason, matched, view.shards)
+    return replace(view, matched=matched)

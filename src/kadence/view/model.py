@@ -19,8 +19,9 @@ JobState = Literal["running", "paused", "errored", "finished", "pending", "rejec
 its shard's worker; ``rejected``, it was read and refused, and there is no earlier definition to fall back on."""
 
 HoldState = Literal["active", "scheduled", "ended", "pending", "rejected", "releasing"]
-"""``scheduled``: its window has not begun. ``pending``: some shard has not applied it yet. ``rejected``: every shard
-read it and none applied it. ``releasing``: released, but some shard still applies it."""
+"""``scheduled``: its window has not begun. ``pending``: some shard has not applied it yet. ``rejected``: its record is
+not valid or every shard refused it, and there is no earlier one in force. ``releasing``: released, but some shard
+still applies it."""
 
 _ENVELOPE: Final = ("v", "by", "reason", "if_offset")
 
@@ -32,6 +33,7 @@ class JobView:
     ``spec`` is the definition in force (for an unapplied job: the one that waits), ``written`` the JSON that it was
     written as. ``own`` is its shard's record of it, None where there is none. ``newer``: the offset
     of a definition (or its deletion) that the shard has not read yet. ``next_due`` is None where nothing will fire.
+    ``heard``: when its shard's owner last wrote a cursor (broker time); None: no worker ever ran the shard.
     """
 
     name: str
@@ -46,6 +48,7 @@ class JobView:
     own: Job | None = None
     next_due: int | None = None
     newer: int | None = None
+    heard: int | None = None
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -61,16 +64,21 @@ class JobView:
 
 @dataclass(frozen=True, slots=True)
 class HoldView:
-    """One hold: what is wanted, since when it is applied (None: nowhere yet), on how many jobs it lies."""
+    """One hold: what is wanted, since when it is applied (None: nowhere yet), how many jobs it selects.
+
+    ``hold`` is None where what was written cannot be read. ``refused``: the offset of its newest record where that was
+    rejected; an older one may be in force all the same, and is what is shown then.
+    """
 
     name: str
-    hold: Hold
+    hold: Hold | None
     state: HoldState
     since: int | None = None
     by: str | None = None
     reason: str | None = None
     matched: int = 0
     shards: int = 0
+    refused: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

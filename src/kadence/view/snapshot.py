@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -138,7 +139,7 @@ def _assemble(found: Evidence, namespace: str, at: int, shards: int, only: Colle
         own = shard.jobs.get(name)
         job = look(name, number, own, wanted, tuple(shard.holds.values()), _control(shard))
         if job is not None:
-            jobs[name] = job
+            jobs[name] = replace(job, heard=None if shard.cursor is None else shard.written_at)
         elif own is not None and own.job.pause is not None and own.job.pause.active:
             pauses.append(name)
     return View(
