@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -12,11 +13,12 @@ import pytest
 
 from kadence.cli.main import EXIT_CODES, FAILED, cli
 from kadence.clock import SystemClock
-from kadence.domain.stimulus import Outcome
+from kadence.domain.stimulus import Outcome, Rejected
 from kadence.log.kafka.connection import PROTECTED
 from kadence.metrics import Metrics
 from kadence.settings import Settings
 from kadence.view.model import HoldState, JobState
+from kadence.wire import control
 from tests.surfaces.commandline import data, run
 from tests.surfaces.owner import NS, Owner, a_log
 
@@ -322,3 +324,38 @@ def test_the_page_of_metrics_has_every_value_of_a_label() -> None:
         if label != "le"
     }
     assert {value for value in values if f"`{value}`" not in page} == set()
+
+
+# --- examples --------------------------------------------------------------------------------------------------
+
+_WITH_EXAMPLES = ["README.md", "docs/howto.md", "docs/settings.md", "docker-compose.yml"]
+
+
+def _examples(name: str) -> str:
+    """A page; what the shell would fill in is filled in."""
+    return (_ROOT / name).read_text("utf-8").replace("'$(date -u +%FT%TZ)'", "2026-11-23T09:00:00Z")
+
+
+@pytest.mark.parametrize("page", _WITH_EXAMPLES)
+def test_every_record_in_an_example_can_be_read(page: str) -> None:
+    for record in re.findall(r"'((?:job|pause|hold|trigger|skip|backfill)/[^']*)'", _examples(page)):
+        key, _, value = record.partition("|")
+        wish = control.decode(key.encode(), value.encode() or None, 0, 0, "kadence").wish
+        assert not isinstance(wish, Rejected), (record, wish)
+
+
+@pytest.mark.parametrize("page", _WITH_EXAMPLES)
+def test_every_command_in_an_example_is_one(page: str) -> None:
+    sections = _sections(_page("cli.md"))
+    shared = set.union(*(_named_options(sections[title]) for title in _SHARED))
+    for line in re.findall(r"^\$ kadence (.*?)(?: +&)?(?: {2,}# .*)?$", _examples(page), re.MULTILINE):
+        words = shlex.split(line, comments=True)
+        verb = " ".join(words[:2]) if words[0] == "topics" else words[0]
+        assert verb in _VERBS, line
+        used = {word for word in words if re.fullmatch(r"--?[a-z][a-z-]*", word)}
+        assert used <= _named_options(sections[verb]) | shared, line
+
+
+def test_the_examples_are_found() -> None:
+    assert len(re.findall(r"^\$ kadence ", _examples("docs/howto.md"), re.MULTILINE)) > 10
+    assert len(re.findall(r"'(?:job|pause|hold|trigger)/", _examples("docs/howto.md"))) > 6
