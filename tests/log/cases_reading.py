@@ -12,7 +12,7 @@ from kadence.log.port import EARLIEST, LATEST
 from tests.log.bench import begun, bounds_of, case, read_records, read_values, records_of, wait_until
 
 if TYPE_CHECKING:
-    from kadence.log.port import LogReader
+    from kadence.log.port import LogReader, Record
     from tests.log.bench import Bench
 
 
@@ -39,6 +39,46 @@ def marker_last(bench: Bench) -> None:
         assert reader.read(10, 0.3) == []
     bench.log.appender().append(topic, 0, b"k", b"two")
     assert [(record.offset, record.value) for record in read_records(reader, 1)] == [(2, b"two")]
+
+
+@case("at the end a reader's position has passed markers and aborted records")
+def position_at_the_end(bench: Bench) -> None:
+    topic = bench.topic(partitions=2)
+    identity = bench.name("id")
+    begun(bench.log, identity, (topic, 0, b"k", b"one"), (topic, 1, b"k", b"one")).commit()
+    writer = begun(bench.log, identity, *[(topic, 0, b"k", b"%d" % number) for number in range(5)])
+    writer.flush()
+    bench.log.writer(identity)  # ends what its predecessor left open
+    wait_until(lambda: bounds_of(bench, topic) == (0, 8))
+    reader = bench.log.reader()
+    assert reader.position(topic, 0) == 0
+    for partition in range(2):
+        reader.assign(topic, partition, EARLIEST)
+    found: list[Record] = []
+
+    def read_on() -> tuple[int, int]:
+        found.extend(reader.read(10, 0.1))
+        return reader.position(topic, 0), reader.position(topic, 1)
+
+    wait_until(lambda: read_on() == (8, 2))
+    assert [record.value for record in found] == [b"one", b"one"]
+
+
+@case("a reader's position stays below what an open transaction hides")
+def position_under_an_open_transaction(bench: Bench) -> None:
+    topic = bench.topic()
+    bench.log.appender().append(topic, 0, b"k", b"before")
+    writer = begun(bench.log, bench.name("id"), (topic, 0, b"k", b"inside"))
+    writer.flush()
+    bench.log.appender().append(topic, 0, b"k", b"after")
+    reader = bench.log.reader()
+    reader.assign(topic, 0, EARLIEST)
+    assert read_values(reader, 1) == [b"before"]
+    assert reader.read(10, 0.3) == []
+    assert reader.position(topic, 0) == 1
+    writer.commit()
+    assert read_values(reader, 2) == [b"inside", b"after"]
+    wait_until(lambda: bool(reader.read(10, 0.1)) or reader.position(topic, 0) == 4)
 
 
 @case("LATEST is resolved at once: what is appended afterwards is seen")

@@ -39,6 +39,9 @@ class PromptReader:
     def read(self, limit: int, timeout: float) -> list[Record]:
         return self.inner.read(limit, 0)
 
+    def position(self, topic: str, partition: int) -> int:
+        return self.inner.position(topic, partition)
+
     def bounds(self, topic: str, partition: int, timeout: float) -> tuple[int, int]:
         return self.inner.bounds(topic, partition, 0)
 

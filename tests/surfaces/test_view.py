@@ -348,20 +348,6 @@ def test_no_topics_no_view() -> None:
         look(MemoryLog(lambda: 0))
 
 
-def test_too_little_time_is_said_and_not_passed_off_as_all_there_is() -> None:
-    log = applied(("job/a", EVERY))
-    shard = partition_for(b"a", 3)
-    process = log.start("stranger")
-    writer = process.writer("stranger")
-    writer.begin()
-    writer.send(f"{NS}.state", shard, b"job/b", b"0")
-    writer.send(f"{NS}.state", shard, b"job/b", b"0")
-    writer.flush()
-    log.writer("stranger")
-    with pytest.raises(UnreachableError, match="not read to its end in time"):
-        snapshot(log, NS, 0.3)
-
-
 class Slow:
     """A broker that is slow to answer: so many reads bring nothing, and seconds pass over each of them."""
 
@@ -397,19 +383,6 @@ def test_a_log_that_is_not_read_to_its_end_is_an_error_and_never_a_shorter_list(
     log = applied(("job/a", EVERY), ("job/b", EVERY), ("job/c", EVERY))
     slow = log.faults = Slow(50, after=1)
     with pytest.raises(UnreachableError, match=r"^ns\.control\[0\] was not read to its end in time: offset 0 of 3 "):
-        snapshot(log, NS, 30, clock=slow)
-
-
-def test_an_aborted_end_is_told_from_a_slow_broker_by_asking_again() -> None:
-    log = applied(("job/a", EVERY))
-    writer = log.start("stranger").writer("stranger")
-    writer.begin()
-    for number in range(3):
-        writer.send(f"{NS}.state", partition_for(b"a", 3), b"job/b", b"%d" % number)
-    writer.flush()
-    log.writer("stranger")
-    slow = log.faults = Slow(50, after=1)
-    with pytest.raises(UnreachableError, match="was not read to its end in time"):
         snapshot(log, NS, 30, clock=slow)
 
 

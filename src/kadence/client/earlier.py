@@ -28,7 +28,7 @@ def stood_before(log: Log, namespace: str, keys: Mapping[bytes, int], timeout: f
     stood: set[bytes] = set()
     reader = log.reader()
     try:
-        for record in read_through(reader, topic, [0], deadline, clock, marked=False):
+        for record in read_through(reader, topic, [0], deadline):
             key = record.key or b""
             if record.offset < keys.get(key, 0):
                 (stood.discard if record.value is None else stood.add)(key)

@@ -47,8 +47,6 @@ def hear(book: Book, outcome: Outcome) -> None:
     if about is None or about[1] < job.resumed_at or streak.tripped is not None:
         return
     run, due = about
-    if due > book.settled(job, job.spec.timing):  # nothing that is not due yet has run
-        return
     if outcome.status == SUCCEEDED:
         left = tuple(member for member in streak.failed if member[1] > due)
         if left != streak.failed:

@@ -64,6 +64,13 @@ class LogReader(Protocol):
         unassigned then.
         """
 
+    def position(self, topic: str, partition: int) -> int:
+        """Up to which offset (exclusive) an assigned partition was read; 0 before anything is known.
+
+        It passes markers and aborted records, too, when the end is reached: from then on there is nothing before it
+        that is still to come.
+        """
+
     def bounds(self, topic: str, partition: int, timeout: float) -> tuple[int, int]:
         """(first offset held, last stable offset) right now. Raises `UnreachableError`."""
 

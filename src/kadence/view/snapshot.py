@@ -47,18 +47,18 @@ def snapshot(
     reader = log.reader()
     try:
         found = Evidence({number: ShardRecords() for number in numbers})
-        _read_state(found, reader, namespace, deadline, clock)
-        _read_control(found, reader, namespace, deadline, clock, only=only, shards=shards)
+        _read_state(found, reader, namespace, deadline)
+        _read_control(found, reader, namespace, deadline, only=only, shards=shards)
     finally:
         reader.close()
     return _assemble(found, namespace, clock.wall(), shards, only)
 
 
-def _read_state(found: Evidence, reader: LogReader, namespace: str, deadline: Deadline, clock: Clock) -> None:
+def _read_state(found: Evidence, reader: LogReader, namespace: str, deadline: Deadline) -> None:
     """Newest first by key, as bytes; each is decoded once, at the end."""
     newest: dict[tuple[int, bytes], Record] = {}
     topic = f"{namespace}.{STATE.suffix}"
-    for record in read_through(reader, topic, found.shards.keys(), deadline, clock, marked=True):
+    for record in read_through(reader, topic, found.shards.keys(), deadline):
         if record.key is not None:
             newest[record.partition, record.key] = record
     for (partition, key), record in newest.items():
@@ -104,13 +104,12 @@ def _read_control(
     reader: LogReader,
     namespace: str,
     deadline: Deadline,
-    clock: Clock,
     *,
     only: Collection[str] | None,
     shards: int,
 ) -> None:
     topic = f"{namespace}.{CONTROL.suffix}"
-    for record in read_through(reader, topic, [0], deadline, clock, marked=False):
+    for record in read_through(reader, topic, [0], deadline):
         found.control_end = record.offset + 1
         kind, _, name = (record.key or b"").decode("utf-8", "replace").partition("/")
         if kind == "hold":

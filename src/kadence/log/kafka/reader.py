@@ -63,7 +63,8 @@ class KafkaReader:
 
     def _consumer_of_own(self) -> Consumer:
         # The library wants a group for every consumer; nothing is ever committed under this one.
-        return self._connection.consumer(_DEFAULTS, {"group.id": f"{self._connection.client_id}.reader"})
+        fixed = {"group.id": f"{self._connection.client_id}.reader", "enable.partition.eof": True}
+        return self._connection.consumer(_DEFAULTS, fixed)
 
     def assign(self, topic: str, partition: int, offset: int) -> None:
         """Start reading at ``offset``; raises `UnreachableError` where `LATEST` cannot be resolved."""
@@ -100,6 +101,10 @@ class KafkaReader:
             records = [record for message in messages if (record := self._taken(message)) is not None]
             if records or (not self._failed and self._clock.monotonic() >= deadline):
                 return records
+
+    def position(self, topic: str, partition: int) -> int:
+        """Behind the last record returned, or where the library said that it had come to the end (the LSO)."""
+        return self._positions.get((topic, partition), 0)
 
     def bounds(self, topic: str, partition: int, timeout: float) -> tuple[int, int]:
         """Return (first offset, last stable offset); also raises `UnreachableError` for a missing topic."""
@@ -147,7 +152,9 @@ class KafkaReader:
         )
 
     def _heard(self, topic: str, partition: int, offset: int, error: KafkaError) -> None:
-        if error.code() in OUT_OF_RANGE:
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name
+            self._positions[topic, partition] = max(self._positions[topic, partition], offset)
+        elif error.code() in OUT_OF_RANGE:
             self.unassign(topic, partition)
             self._failed.append(OffsetOutOfRangeError(topic, partition, offset))
         elif error.code() in UNREADABLE:

@@ -71,6 +71,11 @@ class MemoryReader:
         except UnreachableError:
             return None
 
+    def position(self, topic: str, partition: int) -> int:
+        """Where the next read begins."""
+        with self._cluster.lock:
+            return max(self._places.get((topic, partition), 0), 0)
+
     def bounds(self, topic: str, partition: int, timeout: float) -> tuple[int, int]:  # noqa: ARG002 - answers at once
         """(first offset held, last stable offset)."""
         with self.process.effect("reader.bounds", self):
