@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -342,3 +343,46 @@ def test_a_window_extended_while_nobody_owned_the_shard_keeps_all_that_it_kept(t
     story.tick(70)
     assert story.dues() == [5, 60, 65, 70]
     assert story.dropped == {"a": 10}
+
+
+def transitions(story: Story) -> Counter[tuple[str, str]]:
+    return sum((decision.transitions for decision in story.decisions), Counter())
+
+
+def test_only_what_people_see_change_is_a_transition() -> None:
+    story = ten(ten(Story()), "b")
+    story.control("hold/h", {"match": {"all": True}}, at=1)
+    story.control("hold/i", {"match": {"names": ["a"]}}, at=1)
+    story.control("pause/b", {"paused": True}, at=2)
+    story.control("hold/h", None, at=3)
+    story.control("pause/b", {"paused": False}, at=4)
+    story.control("hold/i", None, at=5)
+    story.commit()
+    assert transitions(story) == {
+        ("running", "created"): 2,
+        ("paused", "hold"): 2,
+        ("running", "resume"): 1,
+        ("running", "release"): 1,
+    }
+    seen = [(it.kind, it.before, it.after) for it in story.happenings if it.name == "b" and it.kind != "job.created"]
+    assert seen == [
+        ("job.paused", State.PAUSED, State.PAUSED),
+        ("job.resumed", State.PAUSED, State.RUNNING),
+    ]
+
+
+def test_nothing_is_resumed_where_a_job_is_deleted_with_its_pause() -> None:
+    story = ten(Story())
+    story.control("pause/a", {"paused": True}, at=1)
+    story.control("job/a", None, at=2)
+    story.control("pause/a", None, at=2)
+    story.commit()
+    assert [it.kind for it in story.happenings] == ["job.created", "job.paused", "job.deleted"]
+    assert transitions(story)["running", "resume"] == 0
+
+
+def test_a_pause_that_precedes_its_job_keeps_its_reason() -> None:
+    story = Story()
+    story.control("pause/a", {"paused": True, "reason": "not yet", "by": "ann"}, at=1)
+    ten(story, reason="first version", by="bob")
+    assert (story.job().state, story.job().reason, story.job().by) == (State.PAUSED, "not yet", "ann")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from kadence.domain.decision import Decision, Fire, Happening
-from kadence.domain.job import Fitness, Job, Operator, State, effective_state
+from kadence.domain.job import Fitness, Job, Operator, State, effective_state, seen
 from kadence.domain.partition import partition_for
 from kadence.domain.timetable import Timetable
 
@@ -99,7 +99,7 @@ class Book:
         self.decision.happenings.append(Happening(kind, name, before, after, reason, by, offset, detail or {}))
 
     def restate(self, job: Job, at: int, reason: str | None, by: str | None) -> tuple[State, State]:
-        """Bring the job's own state up to date after a transition; returns (before, after)."""
+        """Bring the job's own state up to date after a transition; returns what people see (before, after)."""
         before = job.state
         job.state = effective_state(job.operator, job.fitness, held=False, finished=job.finished)
         if job.state is not before:
@@ -109,11 +109,12 @@ class Book:
         if job.fitness is Fitness.CLOSED:
             job.reason = reason if job.operator is Operator.PAUSED else None
         self.dirty(job)
-        return before, job.state
+        return seen(before, job), seen(job.state, job)
 
-    def transition(self, to: str, reason: str, count: int = 1) -> None:
-        """Count a transition for the metric."""
-        self.decision.transitions[to, reason] += count
+    def transition(self, before: State | None, to: str, reason: str, count: int = 1) -> None:
+        """Count a transition of so many jobs for the metric, where it is one."""
+        if before != to and count:
+            self.decision.transitions[to, reason] += count
 
     def wake_at(self, instant: int, kind: str, name: str) -> None:
         """Ask to be woken when the cursor gets to an instant: a pause's ``until``, a hold's start or end."""

@@ -73,7 +73,7 @@ def _errored(book: Book, job: Job, at: int, reason: str, label: str, expected: F
     job.refresh_blocked()
     before, after = book.restate(job, at, job.reason, job.by)
     book.say("job.errored", job.name, before=before, after=after, reason=reason)
-    book.transition(State.ERRORED, label)
+    book.transition(before, State.ERRORED, label)
     book.decision.prompt = True
 
 
@@ -137,6 +137,6 @@ def _find(book: Book, job: Job, at: int) -> None:
     job.lost = None
     before, after = book.restate(job, book.now, job.pause.reason if job.pause is not None else None, job.by)
     book.say("job.recovered", job.name, before=before, after=after, reason="target can be written again")
-    book.transition(after, "target")
+    book.transition(before, after, "target")
     book.decision.prompt = True
     settle.lift(book, job, since, at, None, "errored")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from kadence.domain import breaker, pausing, settle
 from kadence.domain.book import IDS_REMEMBERED
 from kadence.domain.decision import Fire, Refusal
-from kadence.domain.job import NO_OFFSET, Job, Owed, Rejection, Stage, State
+from kadence.domain.job import NO_OFFSET, Job, Operator, Owed, Rejection, Stage, State, seen
 from kadence.domain.owed import MOST_REMEMBERED, owe, weight_with
 from kadence.domain.schedule import At
 from kadence.domain.stimulus import (
@@ -173,10 +173,12 @@ def _create(book: Book, job: Job, change: Change, spec: JobSpec) -> None:
     job.spec, job.grace = spec, spec.catch_up.grace
     if spec.paused:
         pausing.created_paused(book, job, change)
-    _, after = book.restate(job, change.timestamp, change.reason, change.by)
-    book.say("job.created", job.name, after=after, reason=change.reason, by=change.by, offset=change.offset)
-    book.transition(after, "created")
     pausing.match_holds(book, job)
+    paused = job.pause if job.operator is Operator.PAUSED else None
+    by, reason = (change.by, change.reason) if paused is None else (paused.by, paused.reason)
+    _, after = book.restate(job, change.timestamp, reason, by)
+    book.say("job.created", job.name, after=after, reason=change.reason, by=change.by, offset=change.offset)
+    book.transition(None, after, "created")
     breaker.use_target(book, job, spec)
     _report_past(book, job, spec)
     schedule(book, job, spec)
@@ -268,7 +270,7 @@ def finish(book: Book, job: Job) -> None:
     job.finished = True
     before, after = book.restate(job, book.now, job.reason, job.by)
     book.say("job.finished", job.name, before=before, after=after)
-    book.transition(State.FINISHED, "schedule")
+    book.transition(before, State.FINISHED, "schedule")
 
 
 def finish_settled(book: Book) -> None:
@@ -293,7 +295,7 @@ def delete(book: Book, job: Job, timestamp: int, change: Change | None = None) -
     settle.drop(book, job, "deleted", timing, passed, timestamp)
     decided = [timing.latest_before(low + 1, high + 1) for low, high in settle.free(job, timing, timestamp, passed)]
     job.floor = max([job.floor, *(due or 0 for due in decided)])
-    before, job.lost = job.state, None
+    before, job.lost = seen(job.state, job), None
     breaker.leave_target(book, job, spec)
     book.timetable.remove(job, timing)
     job.spec, job.spec_offset, job.rejection, job.streak = None, NO_OFFSET, None, None
@@ -305,7 +307,7 @@ def delete(book: Book, job: Job, timestamp: int, change: Change | None = None) -
     book.forget(job)
     who = {} if change is None else {"reason": change.reason, "by": change.by, "offset": change.offset}
     book.say("job.deleted", job.name, before=before, **who)  # type: ignore[arg-type]  # three optional texts
-    book.transition("deleted", "deleted")
+    book.transition(before, "deleted", "deleted")
 
 
 def _trigger(book: Book, change: Change, id_: str, payload: bytes | None) -> None:

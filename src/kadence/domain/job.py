@@ -294,3 +294,9 @@ class Job:
             or any(not hold.ended for hold in self.holds)
             or self.fitness is not Fitness.CLOSED
         )
+
+
+def seen(own: State, job: Job) -> State:
+    """What people see of a job whose own state is ``own``, with the holds that it is under."""
+    held = own is State.RUNNING and any(hold.started and not hold.ended for hold in job.holds)
+    return State.PAUSED if held else own

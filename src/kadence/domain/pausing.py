@@ -71,8 +71,8 @@ def _pause(book: Book, job: Job, change: Change, until: int | None) -> None:
         by=change.by,
         offset=change.offset,
     )
-    if not standing:
-        book.transition(State.PAUSED, "pause")
+    if job.spec is not None:
+        book.transition(before, after, "pause")
     if until is not None:
         if until <= _moment(book, change):
             _expire(book, job, max(until, change.timestamp))
@@ -105,7 +105,7 @@ def _resume(book: Book, job: Job, change: Change, catch_up: Policy | None) -> No
     if tripped is not None and job.operator is Operator.OPEN:
         before, after = book.restate(job, change.timestamp, None, change.by)
         _say_resumed(book, job, before, after, change)
-        book.transition(after, "resume")
+        book.transition(before, after, "resume")
         settle.lift(book, job, tripped.since, change.timestamp, catch_up, "errored")
     earlier = None if tripped is None else tripped.since
     _unpause(book, job, Signal.RESUME, change.timestamp, catch_up, earlier, change)
@@ -132,8 +132,9 @@ def _unpause(
     active = OPERATOR[job.operator, signal] is Operator.PAUSED
     job.pause = None if signal is Signal.LIFT else replace(pause, active=active, offset=offset, created=False)
     before, after = book.restate(job, at, None, None if change is None else change.by)
-    _say_resumed(book, job, before, after, change)
-    book.transition(after, {Signal.EXPIRE: "until"}.get(signal, "resume"))
+    if job.spec is not None:  # a pause outlives its job, and nothing is resumed then
+        _say_resumed(book, job, before, after, change)
+        book.transition(before, after, {Signal.EXPIRE: "until"}.get(signal, "resume"))
     since = pause.since if earlier is None else min(pause.since, earlier)
     settle.lift(book, job, since, at, policy, "paused")
     book.forget(job)
@@ -260,7 +261,13 @@ def _start(book: Book, applied: AppliedHold, matched: int) -> None:
         offset=applied.offset,
         detail={"matched": matched},
     )
-    book.transition(State.PAUSED, "hold", matched)
+    stopped = sum(job.state is State.RUNNING and _alone(started, job) for job in book.jobs.values())
+    book.transition(None, State.PAUSED, "hold", stopped)
+
+
+def _alone(applied: AppliedHold, job: Job) -> bool:
+    """Whether this hold is over a job and no other one that has begun is."""
+    return applied in job.holds and not any(other.started for other in job.holds if other is not applied)
 
 
 def _replace(book: Book, known: AppliedHold, new: AppliedHold) -> int:
@@ -278,16 +285,17 @@ def _replace(book: Book, known: AppliedHold, new: AppliedHold) -> int:
 
 def _end(book: Book, applied: AppliedHold, at: int, policy: Policy | None, change: Change | None = None) -> None:
     """The hold is over at ``at``: give each of its jobs back exactly as it was, and decide what it kept."""
-    matched = 0
+    matched = freed = 0
     for job in list(book.jobs.values()):
         if applied in job.holds:
             matched += 1
+            freed += job.state is State.RUNNING and _alone(applied, job)
             job.holds = tuple(other for other in job.holds if other is not applied)
             settle.lift(book, job, applied.opens, at, policy, "held")
     who = (None, None, None) if change is None else (change.reason, change.by, change.offset)
     book.say("hold.released", applied.name, reason=who[0], by=who[1], offset=who[2], detail={"matched": matched})
     if applied.started:
-        book.transition(State.RUNNING, "release", matched)
+        book.transition(None, State.RUNNING, "release", freed)
     book.swap_hold(applied, ended=True)
 
 

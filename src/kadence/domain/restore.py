@@ -102,7 +102,7 @@ def _withdraw_absent(book: Book, wanted: Mapping[tuple[str, str], Change]) -> No
             book.dirty(job)
             book.forget(job)
             book.say("job.deleted", job.name, before=job.state, reason="its control record is gone")
-            book.transition("deleted", "deleted")
+            book.transition(job.state, "deleted", "deleted")
         absent = ("pause", job.name) not in wanted
         if job.pause is not None and absent and not job.pause.created and not _torn(book, job.pause.offset):
             pausing.withdraw(book, job, book.now)
