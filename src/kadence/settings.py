@@ -136,7 +136,7 @@ class Settings(BaseSettings):
     shards: int = Field(default=12, ge=1, le=10_000, description="a whole number from 1 to 10000")
     """Partitions of ``<namespace>.state``; read by ``topics init`` only, afterwards the topic itself says it."""
     replication: int = Field(
-        default=-1, ge=-1, le=1_000, description="a number of replicas, or -1 for the broker's default"
+        default=-1, ge=-1, le=1_000, description="a number of replicas, or -1 for 3, or one a broker"
     )
     create_topics: bool = Field(default=False, description="true or false")
     """Whether a worker creates the topics that are missing."""

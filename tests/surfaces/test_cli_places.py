@@ -29,6 +29,7 @@ from kadence.errors import (
 )
 from kadence.log.memory import MemoryLog
 from kadence.log.memory.reader import MemoryReader
+from kadence.wire.state import CURSOR, CursorRecord, encode_cursor
 from tests.surfaces.commandline import data, run
 from tests.surfaces.owner import NS, a_log
 
@@ -262,6 +263,21 @@ def test_topics_init_then_check() -> None:
     checked = run("topics", "check", log=log)
     assert checked.stdout == "the topics of namespace ns are as a worker needs them: 4 shards\n"
     assert data("topics", "check", log=log) == {"ok": True, "shards": 4, "errors": [], "warnings": []}
+
+
+@pytest.mark.parametrize(("applied", "told"), [(("another", 0), "is another topic"), (("", 9), "ends at offset 0")])
+def test_topics_check_sees_a_control_topic_that_shards_have_not_applied(applied: tuple[str, int], told: str) -> None:
+    log = MemoryLog(lambda: 0)
+    log.set_brokers(3)
+    run("topics", "init", "--shards", "2", log=log)
+    topic_id = applied[0] or log.admin().describe([f"{NS}.control"])[f"{NS}.control"].topic_id
+    cursor = CursorRecord(1_800_000_000_000, None, applied[1], topic_id, 0, "w", "2026f")
+    log.appender().append(f"{NS}.state", 1, CURSOR, encode_cursor(cursor))
+    checked = run("topics", "check", log=log)
+    assert (checked.exit_code, checked.stdout) == (1, "")
+    assert told in checked.stderr
+    assert "shard 1 had applied" in checked.stderr
+    assert f"kadence topics init --namespace {NS}" in checked.stderr
 
 
 class Blind(MemoryReader):

@@ -229,7 +229,10 @@ def test_describe_is_one_line_that_says_where_we_are() -> None:
         ("namespace = 'a b'\n", r"cannot be 'a b': it takes letters, digits"),
         ("namespace = '..'\n", r"cannot be '\.\.': it takes letters, digits"),
         ("metrics_port = 70000\n", r"cannot be 70000: it takes a port, 0 for any that is free$"),
-        ("replication = 0\n", r"cannot be 0: it takes a number of replicas, or -1 for the broker's default$"),
+        (
+            "replication = 0\n",
+            r"cannot be 0: it takes a number of replicas, or -1 for 3, or one a broker$",
+        ),
         ("log_level = 'loud'\n", r"cannot be 'loud': it takes debug, info, warning or error$"),
         ("kafka = 'x'\n", r"^the setting kafka takes a table of librdkafka properties"),
         ("[kafka]\n'a.b' = ['x']\n", r"^the Kafka property a\.b takes a text, a number, true or false$"),

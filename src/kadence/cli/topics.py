@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +12,7 @@ from kadence.cli.output import counted, note, print_json
 from kadence.cli.values import output_option
 from kadence.demo.mock_broker import EMBEDDED_BROKER
 from kadence.errors import ConfigurationError
-from kadence.log.topics import ANSWER_SECONDS, check_topics, init_topics
+from kadence.log.topics import ANSWER_SECONDS, Applied, check_topics, control_recreated, init_topics
 
 if TYPE_CHECKING:
     from kadence.cli.values import Output
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from kadence.log.topics import Finding, TopicsReport
 
 _FAILED = 1
+_LOOK_SECONDS = 30.0
 
 
 @click.group("topics")
@@ -73,6 +75,8 @@ def check(invocation: Invocation, output: Output) -> None:
         report = check_topics(admin, settings.namespace, servers=settings.bootstrap_servers)
     finally:
         admin.close()
+    if report.ok:
+        report = replace(report, errors=_against_cursors(log, settings.namespace, report.control_topic_id))
     if output == "json":
         print_json(_report_document(report))
         _leave(report)
@@ -80,6 +84,20 @@ def check(invocation: Invocation, output: Output) -> None:
     _tell(report)
     shards = counted(report.shards, "shard")
     click.echo(f"the topics of namespace {settings.namespace} are as a worker needs them: {shards}")
+
+
+def _against_cursors(log: Log, namespace: str, topic_id: str) -> tuple[Finding, ...]:
+    """What a worker would find when it takes a shard over: one such finding stands for all shards."""
+    from kadence.view import snapshot  # noqa: PLC0415  croniter is slow to load
+
+    view = snapshot(log, namespace, _LOOK_SECONDS)
+    for shard in view.shards:
+        if shard.control_topic_id is not None:
+            applied = Applied(shard.shard, shard.control, shard.control_topic_id)
+            finding = control_recreated(namespace, applied, topic_id, view.control_end)
+            if finding is not None:
+                return (finding,)
+    return ()
 
 
 def _refuse_demo(log: Log, servers: str) -> None:

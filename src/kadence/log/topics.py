@@ -305,6 +305,32 @@ def shard_count(log: Log, namespace: str, timeout: float = ANSWER_SECONDS) -> in
     return shards
 
 
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """How far a shard's cursor says that it has applied control, and which topic that was."""
+
+    shard: int
+    control: int
+    topic_id: str
+
+
+def control_recreated(namespace: str, applied: Applied, topic_id: str, end: int) -> Finding | None:
+    """What is wrong where the control topic, with this id and end, is not the one that a shard had applied."""
+    topic = f"{namespace}.{CONTROL.suffix}"
+    if applied.topic_id != topic_id:
+        what = f"{topic} is another topic (id {topic_id}) than the one that shard {applied.shard} had applied"
+    elif applied.control > end:
+        what = f"{topic} ends at offset {end}, before the {applied.control} that shard {applied.shard} had applied"
+    else:
+        return None
+    return Finding(
+        f"{what}: it was recreated or restored, and its commands cannot be told from applied ones",
+        f"stop all workers, delete {namespace}.{STATE.suffix}, run '{init_command(namespace)}', and start again: every "
+        "job then begins anew from its control record, so that triggers of the last day, and what catch_up asks for "
+        "of the due times since the record, run once more",
+    )
+
+
 def init_command(namespace: str) -> str:
     """What to type to create the topics of a namespace."""
     return f"kadence topics init{namespace_option(namespace)}"

@@ -95,6 +95,7 @@ class ShardView:
     through: int | None = None
     after: str | None = None
     control: int = 0
+    control_topic_id: str | None = None
     behind: int = 0
     outcomes: int = 0
     tzdata: str | None = None

@@ -170,6 +170,7 @@ def _view_shard(number: int, shard: ShardRecords, at: int, control_end: int) -> 
         through=cursor.through,
         after=cursor.after,
         control=cursor.control,
+        control_topic_id=cursor.control_topic_id,
         behind=max(0, control_end - cursor.control),
         outcomes=cursor.outcomes,
         tzdata=cursor.tzdata,

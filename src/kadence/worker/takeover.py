@@ -19,6 +19,7 @@ from kadence.domain.shard import Shard
 from kadence.domain.stimulus import Rejected, TargetChanged
 from kadence.errors import ConfigurationError, FencedError, UnreadableError
 from kadence.log.port import EARLIEST
+from kadence.log.topics import Applied, control_recreated
 from kadence.wire import control, state
 from kadence.worker.skew import read_clocks
 
@@ -262,17 +263,7 @@ class Takeover:
     def _check_control(self, found: state.CursorRecord) -> None:
         """A control topic that is not the one the cursor speaks of would make new commands look applied."""
         env = self._env
-        current, end = self.control_topic_id, env.tail.position
-        if found.control_topic_id != current or found.control > end:
-            what = (
-                f"is another topic (id {current}) than the one"
-                if found.control_topic_id != current
-                else f"ends at offset {end}, before the {found.control}"
-            )
-            message = (
-                f"{env.topic('control')} {what} that shard {self._shard} had applied: it was recreated or restored. "
-                f"Its commands cannot be told from applied ones. Stop all workers, delete {env.topic('state')}, run "
-                "'kadence topics init', and start again: every job then begins anew from its control record, so that "
-                "what its catch_up asks for of the due times since then is run once more"
-            )
-            raise ConfigurationError(message)
+        applied = Applied(self._shard, found.control, found.control_topic_id)
+        finding = control_recreated(env.namespace, applied, self.control_topic_id, env.tail.position)
+        if finding is not None:
+            raise ConfigurationError(finding.sentence)
