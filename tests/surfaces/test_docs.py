@@ -269,7 +269,7 @@ def test_the_page_of_the_command_line_has_the_fields_of_the_json(log: MemoryLog,
     sections = _sections(_page("cli.md"))
     tables = [sections["list"], sections["get"]] if verb.startswith("get") else [sections[verb]]
     told = {name for table in tables for row in _rows(table.partition("-o json")[2]) for name in _quoted(row[0])}
-    assert {path for path in shown if verb != "status" or not path.startswith("holds.")} - told == set()
+    assert {path for path in shown if verb != "status" or not path.startswith("holds.")} == told
 
 
 def test_the_page_of_the_command_line_has_the_fields_of_what_was_written(log: MemoryLog) -> None:
