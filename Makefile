@@ -41,7 +41,7 @@ demo: $(VENV)/core.stamp ## kadence in one process with a broker of its own (ARG
 broker: $(VENV)/core.stamp ## A real Kafka on this desk until Ctrl-C (NODES=3, PORT=9092); needs Java 17 and Maven
 	@$(BIN)/python -m kadence.testing.broker --cache .cache --nodes $(NODES) --port $(PORT)
 
-pins: $(VENV)/bin/python ## Choose the newest allowed version of every dependency again (requirements/*.txt)
+pins: $(VENV)/bin/pip ## Choose the newest allowed version of every dependency again (requirements/*.txt)
 	$(PIP) install dependency-groups pip-tools
 	BIN=$(BIN) requirements/pin
 
@@ -49,13 +49,14 @@ clean: ## Remove what make made here
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/bin/python:
+# Of what the environment is made of pip comes last, so that an interrupted start is begun again.
+$(VENV)/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo 'kadence needs Python 3.11 or newer: make PYTHON=/path/to/python3.11'; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 # The demo waits for these few only. Hashes are checked, so the two steps install what was reviewed and no more.
-$(VENV)/core.stamp: requirements/core.txt requirements/build.txt pyproject.toml | $(VENV)/bin/python
+$(VENV)/core.stamp: requirements/core.txt requirements/build.txt pyproject.toml | $(VENV)/bin/pip
 	@echo 'Installing kadence in $(VENV) ...'
 	@$(PIP) install --require-hashes -r requirements/core.txt -r requirements/build.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
