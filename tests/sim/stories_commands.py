@@ -13,6 +13,7 @@ from kadence.domain.partition import partition_for
 from kadence.domain.stimulus import Outcome
 from kadence.wire import outcome
 from kadence.wire.state import jobs
+from kadence.worker import runner
 from kadence.worker.runner import ShardRunner
 from kadence.worker.tail import Tail
 from tests.sim.bench import CONTROL, OUTCOMES, Bench
@@ -102,6 +103,20 @@ def an_outcome_in_a_foreign_partition_is_passed_on_once() -> None:
     last = bench.dues("a")[-1]
     bench.live(second, 3_000, 0, 1, 2)
     assert bench.dues("a")[-1] == last
+
+
+def headers_too_large_for_a_topic_stay_behind_where_an_outcome_is_passed_on() -> None:
+    bench = Bench(shards=2)
+    bench.job("a", breaker={"failures": 1})
+    home = partition_for(b"a", 2)
+    machine = bench.machine()
+    bench.live(machine, 3_000, 0, 1)
+    run = bench.executed("a")[0]
+    small, large = [("x", b"1")], [("x", b"1" * 200_000)]
+    for headers in (small, large):
+        bench.client.append(OUTCOMES, 1 - home, b"a", outcome.encode(run, "succeeded"), headers)
+    bench.live(machine, 1_000, 0, 1)
+    assert [list(record.headers) for record in bench.log.records(OUTCOMES, home)] == [small, []]
 
 
 def _outcomes_missed(bench: Bench, lose: Callable[[], object]) -> None:
@@ -220,5 +235,8 @@ STORIES: Final = (
     Story(bad_records_hide_no_good_one_that_was_not_applied_yet, Broken(((Tail, "since", newest_per_key),))),
     Story(a_job_created_paused_stays_so_when_its_owner_dies, Broken(((jobs, "_pause_document", _without_created),))),
     Story(a_pause_and_a_resume_that_nobody_saw_divide_the_time_in_three, Broken(((Tail, "since", newest_per_key),))),
+    Story(
+        headers_too_large_for_a_topic_stay_behind_where_an_outcome_is_passed_on, Broken(((runner, "_HEADERS", 10**9),))
+    ),
     Story(an_outcome_in_a_foreign_partition_is_passed_on_once, Broken(((ShardRunner, "_hear", _forward_and_forget),))),
 )
