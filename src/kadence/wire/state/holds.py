@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from kadence.domain.fields import boolean
 from kadence.domain.holds import parse_hold
 from kadence.domain.job import AppliedHold
 from kadence.domain.spec import compact_json
 from kadence.domain.stimulus import Rejected
 from kadence.wire import control, strict
-from kadence.wire.state.parts import explained, flag, instant, optional_text, present, read_object, whole, written
+from kadence.wire.state.parts import explained, instant, optional_text, present, read_object, whole, written
 
 _OWN = ("offset", "from", "at", "started", "ended", "by", "reason")
 
@@ -41,8 +42,8 @@ def decode_hold(name: str, value: bytes) -> AppliedHold | Rejected:
             offset=whole(own["offset"]),
             since=instant(own["from"]),
             at=instant(own["at"]),
-            started=flag(own["started"]),
-            ended=flag(own["ended"]),
+            started=boolean(own["started"]),
+            ended=boolean(own["ended"]),
             by=optional_text(own.get("by")),
             reason=optional_text(own.get("reason")),
         )

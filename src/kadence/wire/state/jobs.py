@@ -7,6 +7,7 @@ from itertools import groupby
 from operator import attrgetter
 
 from kadence.domain.duration import parse_time
+from kadence.domain.fields import boolean
 from kadence.domain.job import NO_OFFSET, Job, Owed, Pause, Rejection, Stage, State, Streak, Trouble
 from kadence.domain.schedule import parse_schedule
 from kadence.domain.spec import JobSpec, Timing, compact_json, parse_spec
@@ -16,7 +17,6 @@ from kadence.wire.state.parts import (
     Document,
     bound,
     explained,
-    flag,
     instant,
     optional_instant,
     optional_text,
@@ -140,13 +140,13 @@ def _read_pause(value: object) -> Pause | None:
     found = read_object(value)
     return Pause(
         offset=whole(found["offset"]),
-        active=flag(found["paused"]),
+        active=boolean(found["paused"]),
         since=instant(found.get("from")),
         until=optional_instant(found.get("until")),
         at=instant(found.get("at")),
         by=optional_text(found.get("by")),
         reason=optional_text(found.get("reason")),
-        created=flag(found.get("created", False)),
+        created=boolean(found.get("created", False)),
     )
 
 

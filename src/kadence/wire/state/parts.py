@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from kadence.domain.duration import FIRST_INSTANT, format_time, parse_time
-from kadence.domain.fields import InvalidError, kind_of
+from kadence.domain.fields import InvalidError, integer, kind_of
 
 Document = dict[str, object]
 
@@ -46,20 +48,8 @@ def optional_text(value: object) -> str | None:
     return None if value is None else text(value)
 
 
-def whole(value: object) -> int:
-    """A whole number."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        msg = f"a whole number was expected, not {value if isinstance(value, (float, bool)) else kind_of(value)}"
-        raise InvalidError(msg)
-    return value
-
-
-def flag(value: object) -> bool:
-    """True or false."""
-    if not isinstance(value, bool):
-        msg = f"true or false was expected, not {kind_of(value)}"
-        raise InvalidError(msg)
-    return value
+whole: Final = integer(-1, 2**63 - 1)
+"""A reader of whole numbers: offsets and the like."""
 
 
 def read_object(value: object) -> Document:
