@@ -10,12 +10,13 @@ import click
 
 from kadence.cli.context import Invocation, connection_options
 from kadence.cli.jobfiles import STDIN, files_of, read_entries
-from kadence.cli.output import counted, note, print_json
+from kadence.cli.output import note, print_json
 from kadence.cli.report import report
 from kadence.cli.values import output_option, reason_option, wait_options
 from kadence.client import commands
 from kadence.client.unheeded import unheeded
 from kadence.errors import InvalidSpecError
+from kadence.log.topics import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

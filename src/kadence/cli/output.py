@@ -50,11 +50,6 @@ def print_pairs(pairs: Sequence[tuple[str, str]]) -> None:
             click.echo(f"{' ' * width}  {line}")
 
 
-def counted(number: int, noun: str) -> str:
-    """``1 job``, ``2 jobs``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def note(message: str) -> None:
     """Something a person should know that is not the data asked for."""
     click.echo(f"kadence: {message}", err=True)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from kadence.cli.context import Invocation, connection_options
-from kadence.cli.output import counted, note, print_json
+from kadence.cli.output import note, print_json
 from kadence.cli.values import output_option
 from kadence.demo.mock_broker import EMBEDDED_BROKER
 from kadence.errors import ConfigurationError
-from kadence.log.topics import ANSWER_SECONDS, Applied, check_topics, control_recreated, init_topics
+from kadence.log.topics import ANSWER_SECONDS, Applied, check_topics, control_recreated, counted, init_topics
 
 if TYPE_CHECKING:
     from kadence.cli.values import Output
