@@ -13,7 +13,7 @@ from kadence.domain.partition import partition_for
 from kadence.domain.stimulus import Outcome
 from kadence.wire import outcome
 from kadence.wire.state import jobs
-from kadence.worker import runner
+from kadence.worker import outbox
 from kadence.worker.runner import ShardRunner
 from kadence.worker.tail import Tail
 from tests.sim.bench import CONTROL, OUTCOMES, Bench
@@ -218,7 +218,7 @@ def _without_created(pause: Any) -> dict[str, object]:
 def _forward_and_forget(self: Any, shard: Any, record: Any, now: int) -> None:
     heard = outcome.decode(record.key, record.value, record.offset, record.timestamp)
     if isinstance(heard, Outcome) and not shard.book.owns(heard.job):
-        self._forwards.append(record)
+        self._outbox.pass_on(record)
         shard.book.decision.prompt = True
     else:
         shard.step(heard, now)
@@ -236,7 +236,7 @@ STORIES: Final = (
     Story(a_job_created_paused_stays_so_when_its_owner_dies, Broken(((jobs, "_pause_document", _without_created),))),
     Story(a_pause_and_a_resume_that_nobody_saw_divide_the_time_in_three, Broken(((Tail, "since", newest_per_key),))),
     Story(
-        headers_too_large_for_a_topic_stay_behind_where_an_outcome_is_passed_on, Broken(((runner, "_HEADERS", 10**9),))
+        headers_too_large_for_a_topic_stay_behind_where_an_outcome_is_passed_on, Broken(((outbox, "_HEADERS", 10**9),))
     ),
     Story(an_outcome_in_a_foreign_partition_is_passed_on_once, Broken(((ShardRunner, "_hear", _forward_and_forget),))),
 )

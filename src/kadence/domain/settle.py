@@ -18,7 +18,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from kadence.domain.duration import format_time
-from kadence.domain.job import Owed, Stage
+from kadence.domain.job import Owed, Stage, seen
 from kadence.domain.owed import owe, take
 
 if TYPE_CHECKING:
@@ -160,7 +160,8 @@ def _report(book: Book, job: Job, what: str, reason: str, timing: Timing, low: i
         detail["at_least"] = True
     if first is not None and last is not None:
         detail |= {"first": format_time(first), "last": format_time(last)}
-    book.say(f"job.{what}", job.name, before=job.state, after=job.state, reason=reason, detail=detail)
+    shown = seen(job.state, job)
+    book.say(f"job.{what}", job.name, before=shown, after=shown, reason=reason, detail=detail)
 
 
 @lru_cache(maxsize=4096)

@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from kadence.domain.partition import partition_for
 from kadence.domain.stimulus import Change, Outcome, OutcomesLost, PutJob, TargetChanged, Tick
 from kadence.domain.walltime import TZDATA_VERSION
 from kadence.errors import FencedError, LogError, RefusedError, UnreadableError
-from kadence.wire import control, event, outcome, state
-from kadence.wire.execution import Encoder
+from kadence.wire import control, outcome
 from kadence.worker.alarms import alarms
-from kadence.worker.skew import Skew, read_clocks
+from kadence.worker.outbox import Outbox
+from kadence.worker.skew import Skew
 from kadence.worker.takeover import Phase, Takeover
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kadence.domain.book import Book
-    from kadence.domain.decision import Decision
     from kadence.domain.shard import Shard
     from kadence.log.port import LogWriter, Record
     from kadence.worker.environment import Environment
@@ -44,8 +41,6 @@ _UNREADABLE_RETRY: Final = 60_000
 _RECORDS: Final = 500
 """Control records per transaction: every one may be refused, and the cursor names those."""
 _OUTCOMES: Final = 5_000
-_HEADERS: Final = 64 * 1024
-"""Bytes of headers that are passed on with an outcome; its value has 256 KiB at most, and a record 1 MB."""
 _DAY: Final = 86_400_000
 
 
@@ -62,11 +57,7 @@ class ShardRunner:
         self._started = 0
         self._shard: Shard | None = None
         self._writer: LogWriter | None = None
-        self._encoder = Encoder(environment.namespace, shard)
-        self._nonce = ""
-        self._control_topic_id = ""
-        self._forwards: list[Record] = []
-        self._events = 0
+        self._outbox: Outbox | None = None
         self._hold_fire_below = 0
         self._committed_at = 0
         self._committed_control = 0
@@ -112,7 +103,7 @@ class ShardRunner:
                 self._takeover.writer.close()
         if self._writer is not None:
             self._writer.close()
-        self._takeover, self._writer, self._shard = None, None, None
+        self._takeover, self._writer, self._outbox, self._shard = None, None, None, None
 
     def _discard(self, result: str, why: str, retry: int) -> int:
         """Throw producer and fold away together; what they had decided is unknown, and will be read from the log."""
@@ -147,10 +138,10 @@ class ShardRunner:
             self.close()
             return 0
         self._shard = shard = takeover.build(now)
-        self._writer, self._nonce, self._takeover = takeover.writer, takeover.nonce, None
-        self._control_topic_id = takeover.control_topic_id
+        self._writer, self._takeover = takeover.writer, None
+        self._outbox = Outbox(env, self.index, takeover.nonce, takeover.control_topic_id)
         self._hold_fire_below = takeover.through_control
-        self._events, self._expected_at, self._targets_seen, self._forwards = 0, None, env.targets.version, []
+        self._expected_at, self._targets_seen = None, env.targets.version
         self._committed_at = env.clock.monotonic()
         self._commands = self._old_commands(shard.book.cursor.control)
         env.tail.follow_outcomes(self.index, shard.book.cursor.outcomes)
@@ -248,8 +239,8 @@ class ShardRunner:
     def _hear(self, shard: Shard, record: Record, now: int) -> None:
         """Apply an outcome, or pass it on: a partitioner that is not Java's put it into a partition not its own."""
         heard = outcome.decode(record.key, record.value, record.offset, record.timestamp)
-        if isinstance(heard, Outcome) and not shard.book.owns(heard.job):
-            self._forwards.append(_forwarded(record))
+        if self._outbox is not None and isinstance(heard, Outcome) and not shard.book.owns(heard.job):
+            self._outbox.pass_on(record)
             shard.book.cursor.outcomes = record.offset + 1
             shard.book.decision.prompt = True
         else:
@@ -275,23 +266,11 @@ class ShardRunner:
 
     def _commit(self, shard: Shard) -> None:
         """One decision, one transaction: executions flushed first, then states, events and the cursor."""
-        env, writer, decision = self._env, self._writer, shard.take()
-        if writer is None:
+        env, writer, outbox, decision = self._env, self._writer, self._outbox, shard.take()
+        if writer is None or outbox is None:
             message = f"shard {self.index} has no writer"
             raise RuntimeError(message)
-        writer.begin()
-        now = shard.book.now
-        for fire in decision.fires:
-            writer.send(*self._encoder.encode(fire, now))
-        if decision.fires:
-            writer.flush()
-        forwards, self._forwards = self._forwards, []
-        for record in forwards:
-            home = partition_for(record.key or b"", env.shards)
-            writer.send(record.topic, home, record.key, record.value, record.headers)
-        self._send_memory(writer, shard.book, decision)
-        sent = read_clocks(env.clock)
-        writer.send(env.topic("state"), self.index, state.CURSOR, self._cursor(shard.book, decision))
+        sent = outbox.send(writer, shard.book, decision)
         receipt = writer.commit()
         acknowledged = env.clock.wall()
         self._committed_at, self._committed_control = env.clock.monotonic(), shard.book.cursor.control
@@ -306,42 +285,8 @@ class ShardRunner:
         env.metrics.skew(self._skew.milliseconds)
         self._skew.check()
 
-    def _send_memory(self, writer: LogWriter, book: Book, decision: Decision) -> None:
-        env, topic = self._env, self._env.topic("state")
-        for name in decision.jobs:
-            job = book.jobs.get(name)
-            writer.send(topic, self.index, b"job/" + name.encode(), None if job is None else state.encode_job(job))
-        for name in decision.holds:
-            hold = book.holds.get(name)
-            writer.send(topic, self.index, b"hold/" + name.encode(), None if hold is None else state.encode_hold(hold))
-        for happening in decision.happenings:
-            self._events += 1
-            key, value, headers = event.encode(happening, env.namespace, book.now, f"{self._nonce}-{self._events}")
-            writer.send(env.topic("events"), self.index, key, value, headers)
-
-    def _cursor(self, book: Book, decision: Decision) -> bytes:
-        cursor = book.cursor
-        return state.encode_cursor(
-            state.CursorRecord(
-                through=cursor.through,
-                after=cursor.after,
-                control=cursor.control,
-                control_topic_id=self._control_topic_id,
-                outcomes=cursor.outcomes,
-                worker=self._env.worker,
-                tzdata=TZDATA_VERSION,
-                rejected=tuple((refusal.offset, refusal.error) for refusal in decision.refusals),
-            )
-        )
-
     def _bury_commands(self, now: int) -> None:
         """Write the tombstones of one-off commands a day after them, outside any transaction."""
         while self._commands and self._commands[0][0] + _DAY <= now:
             _, key = self._commands.popleft()
             self._env.appender.append(self._env.topic("control"), 0, key.encode(), None)
-
-
-def _forwarded(record: Record) -> Record:
-    """The record as it is passed on: without its headers where they would make it larger than a topic takes."""
-    size = sum(len(name.encode()) + len(value or b"") for name, value in record.headers)
-    return record if size <= _HEADERS else replace(record, headers=())
