@@ -7,6 +7,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS   ?=
 NODES  ?= 1
 PORT   ?= 9092
+DATA   ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help venv check fast test bench demo broker pins clean
@@ -38,8 +39,8 @@ bench: $(VENV)/dev.stamp ## Figures on a real broker, as Markdown (ARGS='failove
 demo: $(VENV)/core.stamp ## kadence in one process with a broker of its own (ARGS='--bootstrap-servers HOST:PORT')
 	@$(BIN)/kadence demo $(ARGS)
 
-broker: $(VENV)/core.stamp ## A real Kafka on this desk until Ctrl-C (NODES=3, PORT=9092); needs Java 17 and Maven
-	@$(BIN)/python -m kadence.testing.broker --cache .cache --nodes $(NODES) --port $(PORT)
+broker: $(VENV)/core.stamp ## A real Kafka on this desk until Ctrl-C (NODES=3, PORT=9092, DATA=DIR to keep what it holds)
+	@$(BIN)/python -m kadence.testing.broker --cache .cache --nodes $(NODES) --port $(PORT) $(if $(DATA),--data $(DATA))
 
 pins: $(VENV)/bin/pip ## Choose the newest allowed version of every dependency again (requirements/*.txt)
 	$(PIP) install dependency-groups pip-tools

@@ -44,6 +44,10 @@ class UnreachableError(LogError):
     """No broker answered in time. Nothing is known to be lost; try again."""
 
 
+class MissingError(UnreachableError):
+    """A topic is not there, though the brokers are; it may come back."""
+
+
 class UncleanError(LogError):
     """A transaction ended with its outcome unknown, or was aborted. The writer must not be used again."""
 

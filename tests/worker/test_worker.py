@@ -11,6 +11,7 @@ import pytest
 from kadence.clock import SystemClock
 from kadence.errors import ConfigurationError
 from kadence.log.memory import MemoryLog
+from kadence.log.topics import init_topics
 from kadence.settings import Settings
 from kadence.worker.worker import Worker
 from tests.sim.machine import NAMESPACE
@@ -76,3 +77,17 @@ def test_a_start_without_topics_says_what_to_do_and_leaves_nothing_behind() -> N
     with pytest.raises(ConfigurationError, match="kadence topics init"):
         worker.start()
     assert _threads() == set()
+
+
+def test_a_worker_under_which_the_control_topic_is_made_anew_is_not_ready_and_then_stops(
+    cluster: MemoryLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = _worker(cluster, "one")
+    worker.start()
+    _until(lambda: worker.not_ready() is None)
+    cluster.delete(f"{NAMESPACE}.control")
+    _until(lambda: "it does not exist; create it with: kadence topics init" in (worker.not_ready() or ""))
+    init_topics(cluster.start("operator").admin(), NAMESPACE, 2)
+    _until(lambda: _threads() == set())
+    assert "was made anew, restored or truncated while this worker ran; start the worker again" in caplog.text
+    assert cluster.members(f"{NAMESPACE}.workers") == ()

@@ -71,7 +71,7 @@ def _trip(book: Book, job: Job, streak: Streak, outcome: Outcome) -> None:
 def _errored(book: Book, job: Job, at: int, reason: str, label: str, expected: Fitness) -> None:
     assert job.fitness is expected  # noqa: S101  the table and the record agree
     job.refresh_blocked()
-    before, after = book.restate(job, at, job.reason, job.by)
+    before, after = book.restate(job, at, job.reason, None)
     book.say("job.errored", job.name, before=before, after=after, reason=reason)
     book.transition(before, State.ERRORED, label)
     book.decision.prompt = True
@@ -124,7 +124,7 @@ def _lose(book: Book, job: Job, topic: str, problem: str) -> None:
     reason = f"target {topic}: {problem}"
     if job.lost is not None:  # its former target was no better
         job.lost = replace(job.lost, reason=reason)
-        book.restate(job, book.now, None, job.by)
+        book.restate(job, book.now, None, None)
         return
     job.lost = Trouble(book.cursor.through + 1, reason)
     _errored(book, job, book.now, reason, "target", expected)
@@ -135,7 +135,8 @@ def _find(book: Book, job: Job, at: int) -> None:
         return
     since = job.lost.since
     job.lost = None
-    before, after = book.restate(job, book.now, job.pause.reason if job.pause is not None else None, job.by)
+    why, who = (job.pause.reason, job.pause.by) if job.pause is not None and job.pause.active else (None, None)
+    before, after = book.restate(job, book.now, why, who)
     book.say("job.recovered", job.name, before=before, after=after, reason="target can be written again")
     book.transition(before, after, "target")
     book.decision.prompt = True

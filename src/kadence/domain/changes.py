@@ -204,7 +204,7 @@ def _edit(book: Book, job: Job, change: Change, known: JobSpec, spec: JobSpec) -
         breaker.use_target(book, job, spec)
     if retagged:
         pausing.match_holds(book, job)
-    before, after = book.restate(job, change.timestamp, job.reason, change.by)
+    before, after = book.restate(job, change.timestamp, job.reason, job.by)
     book.say(
         "job.updated",
         job.name,

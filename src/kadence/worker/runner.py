@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from kadence.domain.stimulus import Change, Outcome, OutcomesLost, PutJob, TargetChanged, Tick
 from kadence.domain.walltime import TZDATA_VERSION
 from kadence.errors import FencedError, LogError, RefusedError, UnreadableError
+from kadence.log.topics import counted
 from kadence.wire import control, outcome
 from kadence.worker.alarms import alarms
 from kadence.worker.outbox import Outbox
@@ -155,7 +156,7 @@ class ShardRunner:
         seconds = (env.clock.monotonic() - self._started) / 1000
         self._announce(shard, seconds, takeover.tzdata_before)
         env.metrics.takeover(seconds)
-        logger.info("shard %d: taken over in %.2f s, %d jobs", self.index, seconds, len(shard.book.jobs))
+        logger.info("shard %d: taken over in %.2f s, %s", self.index, seconds, counted(len(shard.book.jobs), "job"))
         self.problem = None
         return 0
 

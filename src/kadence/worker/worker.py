@@ -15,10 +15,10 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from kadence.clock import SystemClock
-from kadence.errors import ConfigurationError, KadenceError, UnreachableError
+from kadence.errors import ConfigurationError, KadenceError, MissingError, OffsetOutOfRangeError, UnreachableError
 from kadence.log.kafka import KafkaLog
 from kadence.log.port import Assigned
-from kadence.log.topics import check_topics, init_topics
+from kadence.log.topics import check_topics, counted, init_command, init_topics
 from kadence.metrics import Metrics
 from kadence.settings import Settings
 from kadence.worker.environment import Environment
@@ -86,6 +86,8 @@ class Worker:
         self._joined = False
         self._failure: KadenceError | None = None
         self._contact = self._clock.monotonic()
+        self._control_id = ""
+        self._trouble: str | None = None
 
     # --- life --------------------------------------------------------------------------------------------
 
@@ -105,7 +107,7 @@ class Worker:
         settings = self.settings
         log = self._log or KafkaLog(settings.bootstrap_servers, settings.kafka, client_id=self.worker_id)
         self._admin = log.admin()
-        shards, control_id = self._check()
+        shards, self._control_id = self._check()
         self._tail_end = self._control_end(log)
         tail = Tail(log.reader(), settings.namespace, shards, self._on_cursor)
         self._env = Environment(
@@ -114,7 +116,7 @@ class Worker:
             namespace=settings.namespace,
             shards=shards,
             worker=self.worker_id,
-            control_topic_id=self._current_control_id if self._checked else lambda: control_id,
+            control_topic_id=self._current_control_id if self._checked else lambda: self._control_id,
             tail=tail,
             targets=Targets(self._admin, self._clock, enabled=self._checked),
             appender=log.appender(),
@@ -140,7 +142,8 @@ class Worker:
             thread = threading.Thread(target=self._guarded, args=(name, loop), name=f"kadence-{name}", daemon=True)
             self._threads.append(thread)
             thread.start()
-        logger.info("worker %s started: namespace %s, %d shards", self.worker_id, settings.namespace, shards)
+        told = counted(shards, "shard")
+        logger.info("worker %s started: namespace %s, %s", self.worker_id, settings.namespace, told)
 
     def stop(self, timeout: float = _PATIENCE) -> None:
         """Finish the transactions in hand, leave the group at once, and release everything. Idempotent."""
@@ -169,7 +172,8 @@ class Worker:
         if self._admin is not None:
             self._admin.close()
         self._stopped.set()
-        logger.info("worker %s stopped", self.worker_id)
+        if self._threads:
+            logger.info("worker %s stopped", self.worker_id)
 
     def run(self) -> None:
         """Run in the foreground until SIGTERM, SIGINT or a failure that no retry mends (which is raised)."""
@@ -207,6 +211,8 @@ class Worker:
         silent = self._clock.monotonic() - self._contact
         if self._checked and silent > _SILENCE:
             return f"no broker has answered for {silent // 1000} s"
+        if self._trouble is not None:
+            return self._trouble
         if env.tail.position < self._tail_end:
             return f"reading control: at offset {env.tail.position} of {self._tail_end}"
         waiting = {index: shard.problem for index, shard in list(self._shards.items()) if shard.problem is not None}
@@ -230,18 +236,31 @@ class Worker:
         return report.shards, report.control_topic_id
 
     def _current_control_id(self) -> str:
+        """The control topic's id. Raises `UnreachableError`, also where the topic is missing."""
         if self._admin is None:
             raise UnreachableError("the worker is not started")
-        topic = f"{self.settings.namespace}.control"
-        found = self._admin.describe([topic], config=False).get(topic)
+        found = self._admin.describe([self._control], timeout=_CONTACT / 1000, config=False).get(self._control)
         if found is None or found.error is not None:
-            raise UnreachableError(f"{topic} cannot be looked up: {found.error if found else 'it does not exist'}")
+            why = (
+                found.error if found else f"it does not exist; create it with: {init_command(self.settings.namespace)}"
+            )
+            raise MissingError(f"{self._control} cannot be looked up: {why}")
         return found.topic_id
+
+    @property
+    def _control(self) -> str:
+        return f"{self.settings.namespace}.control"
+
+    def _made_anew(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"{self._control} was made anew, restored or truncated while this worker ran; start the worker again, so "
+            "that it looks at what is there now"
+        )
 
     def _control_end(self, log: Log) -> int:
         reader = log.reader()
         try:
-            return reader.bounds(f"{self.settings.namespace}.control", 0, _PATIENCE)[1]
+            return reader.bounds(self._control, 0, _PATIENCE)[1]
         finally:
             reader.close()
 
@@ -281,26 +300,39 @@ class Worker:
                     shard = self._shards[index] = ShardThread(self._env, index, self._fail, former)
                     shard.start()
             else:
-                for index in change.partitions & self._shards.keys():
+                for index in sorted(change.partitions & self._shards.keys()):
+                    logger.info("shard %d: given up", index)
                     shard = self._leaving[index] = self._shards.pop(index)
                     shard.signal_stop()
 
     def _follow(self) -> None:
         if self._env is not None:
-            self._env.tail.poll(_LOOP)
+            try:
+                self._env.tail.poll(_LOOP)
+            except OffsetOutOfRangeError as error:
+                raise self._made_anew() from error
 
     def _upkeep(self) -> None:
         if self._env is not None:
             self._env.targets.refresh()
-        self._look_for_brokers()
+        self._look_at_control()
         self._stopping.wait(1.0)
 
-    def _look_for_brokers(self) -> None:
-        """A worker that reaches no broker is not ready, even where its shards were taken from it."""
-        if not self._checked or self._admin is None or self._clock.monotonic() - self._contact < _CONTACT:
+    def _look_at_control(self) -> None:
+        """A worker that reaches no broker, or no control topic, is not ready, even where its shards were taken from it.
+
+        Nor does one go on whose control topic was made anew: what it has read would hide what is written now.
+        """
+        if not self._checked or self._clock.monotonic() - self._contact < _CONTACT:
             return
-        self._admin.brokers(timeout=5.0)
-        self._contact = self._clock.monotonic()
+        try:
+            control_id = self._current_control_id()
+        except MissingError as error:
+            self._contact, self._trouble = self._clock.monotonic(), str(error)
+            raise
+        self._contact, self._trouble = self._clock.monotonic(), None
+        if control_id != self._control_id:
+            raise self._made_anew()
 
     def _on_cursor(self, shard: int, cursor: CursorRecord) -> None:
         self.metrics.shard_cursor(shard, cursor.through)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import signal
+import socket
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kadence.errors import KadenceError
+from kadence.errors import ConfigurationError, KadenceError
 from kadence.testing.broker.cluster import Cluster
 from kadence.testing.broker.jars import default_cache
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def main() -> int:
@@ -24,6 +29,7 @@ def main() -> int:
     cluster = Cluster(chosen.nodes, directory=chosen.data, cache=chosen.cache, ports=ports)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, with a clean-up
     try:
+        _refuse_taken(ports or ())
         with cluster:
             print(f"Kafka is up at {cluster.bootstrap_servers} (Ctrl-C stops it)", flush=True)  # noqa: T201
             while True:
@@ -33,6 +39,19 @@ def main() -> int:
     except KadenceError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
+
+
+def _refuse_taken(ports: Iterable[int]) -> None:
+    """Another broker on a port would answer in place of ours. Raises `ConfigurationError`."""
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Kafka does: ports just left are free
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise ConfigurationError(
+                    f"port {port} is taken: {error.strerror}; choose another: PORT=19092"
+                ) from None
 
 
 if __name__ == "__main__":
