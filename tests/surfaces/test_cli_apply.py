@@ -204,4 +204,4 @@ def test_json_errors_name_the_place(text: str, message: str) -> None:
 
 def test_an_empty_file_holds_no_job() -> None:
     result = run("apply", "-f", "-", log=a_log(), text="# nothing yet\n")
-    assert (result.exit_code, "there is no job in what was given" in result.stderr) == (0, True)
+    assert (result.exit_code, "there is no job in standard input;" in result.stderr) == (2, True)

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from kadence.cli.context import Invocation
 from kadence.cli.main import cli
+from kadence.client import Client
 from kadence.clock import SystemClock
 from kadence.domain.duration import parse_time
 from tests.surfaces.commandline import data, run
@@ -404,3 +405,38 @@ def test_next_of_a_job_is_what_its_schedule_says(log: MemoryLog) -> None:
         "2026-03-30T07:00:00Z",
         "2026-03-31T07:00:00Z",
     ]
+
+
+def test_a_hold_over_no_job_says_so_and_which_tag_was_meant(log: MemoryLog) -> None:
+    assert run("hold", "y", "--tag", "billng", log=log).stderr == (
+        "kadence: hold y is over no job now, only over those created later that match; did you mean --tag billing?\n"
+    )
+    assert run("hold", "z", "--tag", "billing", log=log).stderr == ""
+
+
+def test_a_job_that_is_errored_when_it_is_applied_or_resumed_is_told() -> None:
+    log = a_log()
+    job = [{"name": "a", "schedule": {"every": "1h"}, "target": {"topic": "gone"}}]
+    with Owner(log) as owner:
+        owner.lose_target("gone", "does not exist")
+        applied = run("apply", "-f", "-", log=log, text=json.dumps(job))
+        assert (applied.exit_code, applied.stdout) == (0, "applied a: in force\n")
+        assert applied.stderr == "kadence: job a is errored: target gone: does not exist\n"
+        assert run("resume", "a", log=log).stderr == applied.stderr
+
+
+def test_status_tells_pauses_without_a_job(log: MemoryLog) -> None:
+    run("pause", "invoice", log=log)
+    assert "pauses that wait for a job of their name: invoice\n" in run("status", log=log).stdout
+
+
+def test_an_interruption_says_what_becomes_of_what_was_written(log: MemoryLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Client, "submit", interrupted)
+    result = run("pause", "invoices", log=log)
+    assert (result.exit_code, result.stderr) == (
+        130,
+        "\nkadence: interrupted; what was recorded before takes effect all the same\n",
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing_extensions import override
 import kadence
 from kadence.cli.context import Invocation
 from kadence.cli.main import VERBS, cli, exit_code
+from kadence.cli.reach import why_unreachable
 from kadence.errors import (
     ConfigurationError,
     InvalidSpecError,
@@ -74,7 +76,7 @@ def test_help_lists_every_verb_without_loading_any() -> None:
     commands, _, after = shown.partition("Commands:\n")[2].partition("\n\n")
     assert [line.split()[0] for line in commands.splitlines()] == list(VERBS)
     codes = [line.split()[0] for line in after.splitlines()[1:]]
-    assert (after.strip().partition("\n")[0], codes) == ("Exit codes:", list("0123456"))
+    assert (after.strip().partition("\n")[0], codes) == ("Exit codes:", [*"0123456", "130"])
 
 
 def test_the_version() -> None:
@@ -368,3 +370,11 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     os.close(reading)
     _, errors = child.communicate(timeout=60)
     assert (child.returncode, errors) == (0, b"")
+
+
+def test_why_brokers_do_not_answer_is_told_by_a_plain_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert why_unreachable(f"127.0.0.1:{port},elsewhere:1") is None
+    assert why_unreachable(f"PLAINTEXT://127.0.0.1:{port}") == f"nothing listens at 127.0.0.1:{port}"
+    assert why_unreachable("nosuchhost.invalid:9092") == "the host name nosuchhost.invalid is not known"

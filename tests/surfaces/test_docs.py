@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 import pytest
 
-from kadence.cli.main import EXIT_CODES, FAILED, cli
+from kadence.cli.main import EXIT_CODES, FAILED, INTERRUPTED, cli
 from kadence.clock import SystemClock
 from kadence.domain.stimulus import Outcome, Rejected
 from kadence.log.kafka.connection import PROTECTED
@@ -214,7 +214,7 @@ def test_the_page_of_the_command_line_names_no_option_that_is_none() -> None:
 
 def test_the_page_of_the_command_line_has_every_exit_code() -> None:
     told = {row[0] for row in _rows(_sections(_page("cli.md"))["Exit codes"])} - {"code", "---"}
-    assert told == {"0", str(FAILED), *(str(code) for _, code in EXIT_CODES)}
+    assert told == {"0", str(FAILED), str(INTERRUPTED), *(str(code) for _, code in EXIT_CODES)}
 
 
 def test_the_page_of_the_command_line_has_every_state() -> None:

@@ -12,6 +12,7 @@ from kadence.cli.context import Invocation, connection_options
 from kadence.cli.jobfiles import STDIN, files_of, read_entries
 from kadence.cli.output import note, print_json
 from kadence.cli.report import report
+from kadence.cli.typos import hint_at_errored
 from kadence.cli.values import output_option, reason_option, wait_options
 from kadence.client import commands
 from kadence.client.unheeded import unheeded
@@ -47,6 +48,9 @@ def apply_command(
     """Create or change jobs from files. Whether a job is paused is not touched."""
     entries = [entry for place in places for entry in _read(place)]
     _check_names(entries)
+    if not entries:
+        given = ", ".join("standard input" if place == STDIN else place for place in places)
+        raise InvalidSpecError(f"there is no job in {given}; nothing was written")
     settings = invocation.settings()
     if dry_run:
         wanted = _checked(entries, settings.namespace, commands.NOBODY)
@@ -59,10 +63,10 @@ def apply_command(
     with invocation.client() as client:
         wanted = _checked(entries, client.namespace, commands.Signature(client.by, reason))
         done = client.submit(wanted, wait=wait / 1000)
-    _warn(wanted)
-    report(done, "applied", output, wait=wait)
-    if not entries:
-        click.echo("there is no job in what was given; nothing was written", err=True)
+        _warn(wanted)
+        report(done, "applied", output, wait=wait)
+        if wait > 0:
+            hint_at_errored(client, done)
 
 
 def _warn(wanted: Iterable[Command]) -> None:

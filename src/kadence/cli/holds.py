@@ -9,6 +9,7 @@ import click
 from kadence.cli.context import Invocation, connection_options
 from kadence.cli.output import note, print_json, print_table
 from kadence.cli.report import NOT_FOUND, report
+from kadence.cli.typos import hint_at_nothing_held
 from kadence.cli.values import DURATION, TIME, output_option, policy_option, reason_option, wait_options
 from kadence.domain.duration import format_time
 
@@ -100,7 +101,9 @@ def hold_command(  # noqa: PLR0913  one per option
             reason=reason,
         )
         done = client.submit([command], wait=wait / 1000)
-    report(done, "hold", output, wait=wait)
+        report(done, "hold", output, wait=wait)
+        if wait > 0:
+            hint_at_nothing_held(client, name, tags)
 
 
 @click.command

@@ -8,7 +8,7 @@ import click
 
 from kadence.cli.context import Invocation, connection_options
 from kadence.cli.report import NOT_FOUND, report
-from kadence.cli.typos import hint_at_names, refuse_patterns
+from kadence.cli.typos import hint_at_errored, hint_at_names, refuse_patterns
 from kadence.cli.values import DURATION, TIME, output_option, policy_option, reason_option, wait_options
 from kadence.domain.duration import format_time
 
@@ -106,4 +106,5 @@ def resume_command(
         done = client.submit(commands, wait=wait / 1000)
         if wait > 0:
             hint_at_names(client, done)
+            hint_at_errored(client, done)
     report(done, "resumed", output, wait=wait, missing=_no_job_yet)

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from kadence import __version__
 from kadence.cli.context import Invocation, connection_options
+from kadence.cli.reach import why_unreachable
 from kadence.errors import (
     InvalidSpecError,
     KadenceError,
@@ -38,6 +39,7 @@ EXIT_CODES: Final = (
 )
 """The first class that an error belongs to gives the exit code; any other error of kadence is a plain failure."""
 
+INTERRUPTED: Final = 130
 CODES_TOLD: Final = """\b
 Exit codes:
   0  done
@@ -47,6 +49,7 @@ Exit codes:
   4  stale or rejected: a shard read the record and refused it
   5  not confirmed in time: it is recorded and not lost, but no worker has said so
   6  broker unreachable: try again
+  130  interrupted: what was recorded before takes effect all the same
 """
 
 VERBS: Final = {
@@ -97,6 +100,9 @@ class Verbs(click.Group):
                 click.echo(traceback.format_exc(), err=True, nl=False)
             click.echo(f"kadence: {_sentence(error, ctx.ensure_object(Invocation))}", err=True)
             ctx.exit(exit_code(error))
+        except KeyboardInterrupt:
+            click.echo("\nkadence: interrupted; what was recorded before takes effect all the same", err=True)
+            ctx.exit(INTERRUPTED)
         except BrokenPipeError:
             # Whoever read our output has seen enough. What is left of it must not fail again when Python exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -110,8 +116,9 @@ def exit_code(error: KadenceError) -> int:
 
 def _sentence(error: KadenceError, invocation: Invocation) -> str:
     if isinstance(error, UnreachableError):
+        why = None if invocation.log is not None else why_unreachable(invocation.servers)
         return (
-            f"no answer from {invocation.servers}: {error} "
+            f"no answer from {invocation.servers}: {why or error} "
             "(name other brokers with --bootstrap-servers or KADENCE_BOOTSTRAP_SERVERS)"
         )
     return str(error)

@@ -52,6 +52,8 @@ def next_command(  # noqa: PLR0913  one per option
         raise click.UsageError("give one of NAME, --cron and --every")
     if cron is None and (timezone is not None or dst):
         raise click.UsageError("--timezone and --dst go with --cron")
+    if cron is not None and name is None and any(field.upper().startswith("H") for field in cron.split()):
+        raise click.UsageError("an H in a cron is hashed by its job's name: give NAME, too")
     if every is None and offset is not None:
         raise click.UsageError("--offset goes with --every")
     job: JobView | None = None

@@ -52,9 +52,8 @@ def rejected(written: Sequence[Written]) -> None:
     """Say which records were rejected and why; leave with the exit code if there is any."""
     found = [one for one in written if one.fate == "rejected"]
     for one in found:
-        note(
-            f"{one.kind} {one.name} was rejected at offset {one.offset}: {one.error}; what was in force before still is"
-        )
+        before = "" if one.kind == "trigger" else "; what was in force before still is"
+        note(f"{one.kind} {one.name} was rejected at offset {one.offset}: {one.error}{before}")
     if found:
         raise click.exceptions.Exit(REJECTED)
 

@@ -136,6 +136,8 @@ def status_command(invocation: Invocation, output: Output) -> None:
         ],
     )
     _print_holds(view)
+    if view.pauses:
+        click.echo(f"\npauses that wait for a job of their name: {', '.join(view.pauses)}")
     for problem in view.unreadable:
         note(f"a state record cannot be read by this version: {problem}")
 

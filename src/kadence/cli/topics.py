@@ -11,7 +11,7 @@ from kadence.cli.context import Invocation, connection_options
 from kadence.cli.output import note, print_json
 from kadence.cli.values import output_option
 from kadence.demo.mock_broker import EMBEDDED_BROKER
-from kadence.errors import ConfigurationError
+from kadence.errors import ConfigurationError, UnreachableError
 from kadence.log.topics import ANSWER_SECONDS, Applied, check_topics, control_recreated, counted, init_topics
 
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ def _refuse_demo(log: Log, servers: str) -> None:
     reader = log.reader()
     try:
         is_demo = reader.partitions(EMBEDDED_BROKER, ANSWER_SECONDS) > 0
+    except UnreachableError as error:
+        raise UnreachableError("the cluster did not tell what topics it has in time") from error
     except ConfigurationError:  # this login may not know, so somebody has set up access: a real cluster
         is_demo = False
     finally:

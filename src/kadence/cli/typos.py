@@ -1,4 +1,4 @@
-"""Names that are probably not what was meant: a pattern where a name belongs, a name that no job has."""
+"""What is in force and probably not what was meant: names that no job has, holds over none, jobs that stay errored."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kadence.client import Client, Written
 
 _WILD: Final = frozenset("*?[")
+_EACH: Final = 5
 
 
 def refuse_patterns(names: Sequence[str], verb: str) -> None:
@@ -52,3 +53,29 @@ def hint_at_names(client: Client, written: Sequence[Written], take_back: str = "
 
 def _nearest(name: str, known: Collection[str]) -> str:
     return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.6)), "")
+
+
+def hint_at_nothing_held(client: Client, name: str, tags: Sequence[str]) -> None:
+    """Say on stderr that a hold is over no job now, and which tag may have been meant."""
+    with suppress(KadenceError):
+        view = client.status()
+        hold = view.holds.get(name)
+        if hold is None or hold.matched:
+            return
+        known = {tag for job in view.jobs.values() for tag in job.tags}
+        near = [found for tag in tags if tag not in known and (found := _nearest(tag, known))]
+        meant = f"; did you mean --tag {near[0]}?" if near else ""
+        note(f"hold {name} is over no job now, only over those created later that match{meant}")
+
+
+def hint_at_errored(client: Client, written: Sequence[Written]) -> None:
+    """Say on stderr which of these jobs are errored all the same, and why."""
+    names = {one.name for one in written if one.fate == "in_force"}
+    if not names:
+        return
+    with suppress(KadenceError):
+        errored = [job for job in client.list(states=["errored"]) if job.name in names]
+        for job in errored[:_EACH]:
+            note(f"job {job.name} is errored: {job.reason}")
+        if len(errored) > _EACH:
+            note(f"… and {len(errored) - _EACH} more; see kadence list --state errored")

@@ -272,7 +272,8 @@ def _check_zone(zone: str) -> None:
         return
     wanted = zone[:60].lower()
     near = [name for name in names if name.lower() == wanted or name.lower().endswith("/" + wanted)]
-    near = near or get_close_matches(zone[:60], names, n=1)
+    # Only names of places are told apart by their spelling: CEST is not EST.
+    near = near or get_close_matches(zone[:60], [name for name in names if "/" in name], n=1)
     hint = f'did you mean "{min(near)}"?' if near else 'use an IANA name such as "Europe/Berlin" or "UTC"'
     raise ValueError(f'"{shown(zone)}" is not a known time zone: {hint}')
 
