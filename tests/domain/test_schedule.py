@@ -201,7 +201,7 @@ REFUSED: list[tuple[object, str]] = [
     ({}, 'one of "cron", "every" and "at"'),
     ([], "must not be empty"),
     ([[{"every": 1}]], "must be an object"),
-    ([{"every": 1}] * 501, "500 members"),
+    ([{"every": 1}] * 101, "100 members"),
     ({"cron": "* * * * *", "every": 1}, "write a list"),
     ({"corn": "* * * * *"}, 'did you mean "cron"'),
     ({"cron": "* * * * *", "timezon": "UTC"}, 'did you mean "timezone"'),

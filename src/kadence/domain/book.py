@@ -30,7 +30,7 @@ class Cursor:
 
 
 class Book:
-    """Everything one shard knows. The rules (`settle`, `control`, `shard`) are its only writers."""
+    """Everything one shard knows. The rules beside this module, and `shard`, are its only writers."""
 
     def __init__(self, namespace: str, shard: int, shards: int, cursor: Cursor) -> None:
         """An empty book for shard ``shard`` of ``shards``."""
@@ -49,6 +49,7 @@ class Book:
         self.targets: dict[str, dict[str, Job]] = {}
         self.heard = 0
         self.graves: dict[str, Job] = {}
+        self._next_grave = 0
         self._wakes: list[tuple[int, str, str]] = []
 
     def owns(self, name: str) -> bool:
@@ -137,20 +138,26 @@ class Book:
         if job.spec is None and job.operator is Operator.OPEN:
             self.owing.pop(job.name, None)
             if job.floor > self.heard:
-                self.graves[job.name] = job
+                self.bury(job)
             else:
                 self.jobs.pop(job.name, None)
+
+    def bury(self, job: Job) -> None:
+        """Keep what is left of a job until control has got to its floor."""
+        self._next_grave = min(self._next_grave, job.floor) if self.graves else job.floor
+        self.graves[job.name] = job
 
     def hear(self, timestamp: int) -> None:
         """Control has got to this broker time: what only waited for that is forgotten."""
         self.heard = max(self.heard, timestamp)
-        if not self.graves:
+        if not self.graves or self.heard < self._next_grave:
             return
         for job in [job for job in self.graves.values() if job.floor <= self.heard or job.spec is not None]:
             del self.graves[job.name]
             if job.spec is None:
                 self.forget(job)
                 self.dirty(job)
+        self._next_grave = min((job.floor for job in self.graves.values()), default=0)
 
     def swap_hold(self, applied: AppliedHold, **changes: object) -> AppliedHold:
         """Record that a hold started or ended; its jobs are given the new value by the caller."""

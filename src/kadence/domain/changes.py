@@ -143,7 +143,7 @@ def _put(book: Book, change: Change, spec: JobSpec) -> None:
     if known is not None and known.revision is not None and (spec.revision or 0) < known.revision:
         msg = f"stale: revision {spec.revision or 'none'} is older than {known.revision}, which is in force"
         raise Refused(msg)
-    if job is not None and known is not None and job.owed and known.timing != spec.timing:
+    if job is not None and known is not None and known.timing != spec.timing and (job.owed or job.blocked):
         _check_memory(job, known)
     if job is None:
         job = book.jobs[change.name] = Job(change.name)
@@ -159,8 +159,8 @@ def _check_memory(job: Job, known: JobSpec) -> None:
     """A job that may not fire remembers a schedule per edit, for whoever lifts that; all of them in one record."""
     if weight_with(job, known.timing) > MOST_REMEMBERED:
         msg = (
-            "its schedule was changed too often while it could not fire: what it owes under the earlier ones takes "
-            f"more than {MOST_REMEMBERED // 1024} KiB to remember. Resume it or release its holds first, then change it"
+            "its schedule cannot be changed while it cannot fire: what it owes under the earlier ones would take more "
+            f"than {MOST_REMEMBERED // 1024} KiB to remember. Resume it or release its holds first, then change it"
         )
         raise Refused(msg)
 
@@ -187,6 +187,7 @@ def _create(book: Book, job: Job, change: Change, spec: JobSpec) -> None:
 def _edit(book: Book, job: Job, change: Change, known: JobSpec, spec: JobSpec) -> None:
     """A changed definition: the old spec decides what it owed up to the record's time, the new one goes on."""
     retimed, retagged = known.timing != spec.timing, known.tags != spec.tags
+    shown = seen(job.state, job)
     if retagged:
         pausing.leave_holds(book, job, spec.tags, change.timestamp)
     if known.target != spec.target:
@@ -194,7 +195,7 @@ def _edit(book: Book, job: Job, change: Change, known: JobSpec, spec: JobSpec) -
     if retimed:
         _close_old_timing(book, job, known, spec, change.timestamp)
     elif retagged and book.holds:
-        settle.draw_line(book, job)
+        settle.draw_line(book, job, at=change.timestamp if pausing.enters(book, job, spec.tags) else 0)
     book.timetable.remove(job, known.timing)
     book.ending.pop(job.name, None)
     job.spec, job.grace = spec, spec.catch_up.grace
@@ -204,16 +205,18 @@ def _edit(book: Book, job: Job, change: Change, known: JobSpec, spec: JobSpec) -
         breaker.use_target(book, job, spec)
     if retagged:
         pausing.match_holds(book, job)
-    before, after = book.restate(job, change.timestamp, job.reason, job.by)
+        settle.judge_waiting(book, job)
+    _, after = book.restate(job, change.timestamp, job.reason, job.by)
     book.say(
         "job.updated",
         job.name,
-        before=before,
+        before=shown,
         after=after,
         reason=change.reason,
         by=change.by,
         offset=change.offset,
     )
+    book.transition(shown, after, "hold" if after is State.PAUSED else "release")
     if retimed:
         _report_past(book, job, spec, known)
         schedule(book, job, spec)

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from kadence.domain.job import Job
     from kadence.domain.spec import Timing
 
-MOST_REMEMBERED: Final = 256 * 1024
-"""Bytes that the schedules of what a job owes may take: its state record must stay far below 1 MB, Kafka's default."""
+MOST_REMEMBERED: Final = 128 * 1024
+"""Bytes that what a job owes may take: its state record, which may hold a spec, too, must stay below Kafka's 1 MB."""
+_RANGE: Final = 150
+"""Bytes of a range, but for its schedule."""
 _SHARE: Final = 100
 """How many owed due times of one job run before the next job's: no backlog starves another."""
 _low = attrgetter("low")
@@ -63,7 +65,8 @@ def take(book: Book, job: Job, stage: Stage) -> list[Owed]:
 def weight_with(job: Job, timing: Timing) -> int:
     """Bytes that remembering what the job owes would take if due times of ``timing`` came to it."""
     timings = [one for one, _ in groupby(owed.timing for owed in job.owed)]
-    return sum(_weight(one) for one in timings) + (0 if timings and timings[-1] == timing else _weight(timing))
+    added = 0 if timings and timings[-1] == timing else _weight(timing)
+    return sum(_weight(one) for one in timings) + added + _RANGE * (len(job.owed) + 1)
 
 
 @lru_cache(maxsize=4096)

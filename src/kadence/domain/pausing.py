@@ -21,6 +21,7 @@ __all__ = [
     "MAX_HOLDS",
     "apply",
     "created_paused",
+    "enters",
     "hold",
     "leave_holds",
     "match_holds",
@@ -168,11 +169,12 @@ def _clear(book: Book, job: Job) -> None:
 
 
 def hold(book: Book, change: Change, wanted: Hold) -> None:
-    """Put a hold in force, or a new version of it; jobs it no longer selects are given back."""
+    """Put a hold in force, or a new version of it; jobs and due times it no longer selects are given back."""
     known = _standing(book, change)
-    in_force = known is not None and known.covers(_moment(book, change))
-    if known is not None and in_force and _begins_anew(book, known, wanted, change):
-        _end(book, known, change.timestamp, wanted.catch_up, change)
+    moment = _moment(book, change)
+    in_force = known is not None and known.covers(moment)
+    if known is not None and in_force and not (_is_over(book, wanted, change) or wanted.covers(moment)):
+        _end(book, known, change.timestamp, wanted.catch_up, change)  # the new window is yet to begin
         known, in_force = None, False
     applied = AppliedHold(
         name=change.name,
@@ -180,6 +182,7 @@ def hold(book: Book, change: Change, wanted: Hold) -> None:
         offset=change.offset,
         since=known.opens if known is not None and in_force else book.kept_from(change.timestamp),
         at=change.timestamp,
+        started=known is not None and in_force and known.started,
         by=change.by,
         reason=change.reason,
     )
@@ -188,20 +191,13 @@ def hold(book: Book, change: Change, wanted: Hold) -> None:
     matched = _rematch(book, applied, known, change.timestamp)
     if wanted.end is not None:
         if _is_over(book, wanted, change):
-            _end(book, applied, max(wanted.end, change.timestamp), wanted.catch_up)
+            _end(book, applied, max(wanted.end, change.timestamp), wanted.catch_up, change)
             return
         book.wake_at(wanted.end, "hold-end", change.name)
-    if wanted.start is None or wanted.start <= _moment(book, change):
+    if wanted.start is None or wanted.start <= moment:
         _start(book, applied, matched)
     else:
         book.wake_at(wanted.start, "hold-start", change.name)
-
-
-def _begins_anew(book: Book, known: AppliedHold, wanted: Hold, change: Change) -> bool:
-    """Whether the new window leaves out part of what the old one kept, so that the old hold is given back first."""
-    if (wanted.start or 0) > known.opens:
-        return True
-    return not (_is_over(book, wanted, change) or wanted.covers(_moment(book, change)))
 
 
 def _is_over(book: Book, wanted: Hold, change: Change) -> bool:
@@ -231,11 +227,14 @@ def _standing(book: Book, change: Change) -> AppliedHold | None:
 def _rematch(book: Book, applied: AppliedHold, known: AppliedHold | None, at: int) -> int:
     """Give every job of the shard the new value of a hold; returns how many it is over."""
     swapped: dict[tuple[AppliedHold, ...], tuple[AppliedHold, ...]] = {}
-    matched = 0
+    matched = stopped = freed = 0
+    narrowed = known is not None and known.opens < applied.opens and applied.since == known.opens
     for job in list(book.jobs.values()):
         had = known is not None and known in job.holds
+        runs = job.state is State.RUNNING and not any(other.started for other in job.holds if other is not known)
         if book.matching(applied.hold, job):
             matched += 1
+            stopped += runs and not had
             if not had:
                 settle.draw_line(book, job, applied.opens, at)
             if job.holds not in swapped:
@@ -243,9 +242,15 @@ def _rematch(book: Book, applied: AppliedHold, known: AppliedHold | None, at: in
                 swapped[job.holds] = (*others, applied)
             job.holds = swapped[job.holds]
             job.blocked = True
+            if known is not None and had and narrowed:
+                settle.lift(book, job, known.opens, applied.opens, applied.hold.catch_up, "held")
         elif known is not None and had:
+            freed += runs
             job.holds = tuple(other for other in job.holds if other is not known)
             settle.lift(book, job, known.opens, at, None, "held")
+    if applied.started:
+        book.transition(None, State.PAUSED, "hold", stopped)
+        book.transition(None, State.RUNNING, "release", freed)
     return matched
 
 
@@ -261,8 +266,9 @@ def _start(book: Book, applied: AppliedHold, matched: int) -> None:
         offset=applied.offset,
         detail={"matched": matched},
     )
-    stopped = sum(job.state is State.RUNNING and _alone(started, job) for job in book.jobs.values())
-    book.transition(None, State.PAUSED, "hold", stopped)
+    if not applied.started:
+        stopped = sum(job.state is State.RUNNING and _alone(started, job) for job in book.jobs.values())
+        book.transition(None, State.PAUSED, "hold", stopped)
 
 
 def _alone(applied: AppliedHold, job: Job) -> bool:
@@ -332,6 +338,12 @@ def match_holds(book: Book, job: Job) -> None:
         applied for applied in book.holds.values() if not applied.ended and book.matching(applied.hold, job)
     )
     job.refresh_blocked()
+
+
+def enters(book: Book, job: Job, tags: tuple[str, ...]) -> bool:
+    """Whether a hold comes over the job when it carries these tags."""
+    standing = (applied for applied in book.holds.values() if not applied.ended and applied not in job.holds)
+    return any(applied.hold.match.matches(job.name, tags) for applied in standing)
 
 
 def leave_holds(book: Book, job: Job, tags: tuple[str, ...], at: int) -> None:

@@ -76,7 +76,7 @@ def _restore_job(book: Book, job: Job, spec: JobSpec | None, wanted: Mapping[tup
             job.floor = max(job.floor, book.cursor.through)
         job.refresh_blocked()
         if job.operator is Operator.OPEN:
-            book.graves[job.name] = job
+            book.bury(job)
         return
     job.spec, job.grace = spec, spec.catch_up.grace
     job.holds = tuple(hold for hold in book.holds.values() if not hold.ended and book.matching(hold.hold, job))

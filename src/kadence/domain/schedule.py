@@ -286,7 +286,7 @@ class ScheduleError(ValueError):
         self.message = message
 
 
-LONGEST_LIST: Final = 500
+LONGEST_LIST: Final = 100
 """How many members a union may have."""
 _KINDS: Final = {"cron": ("cron", "timezone", "dst"), "every": ("every", "offset"), "at": ("at",)}
 

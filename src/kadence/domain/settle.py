@@ -96,13 +96,15 @@ def draw_line(book: Book, job: Job, opens: int = 0, at: int = 0) -> None:
     timing = job.spec.timing
     passed = book.settled(job, timing)
     line = max(passed, at - timing.delay - 1)
-    if line > max(job.floor, opens - timing.delay - 1):
+    if line <= opens - timing.delay - 1:
+        return
+    book.dirty(job)  # the floor that is known, too: the hold is not to claim again what was settled before
+    if line > job.floor:
         for low, high in kept(job, timing, job.floor, line):
             owe(book, job, Owed(timing, low, high, Stage.BLOCKED))
         for low, high in free(job, timing, passed, line):
             owe(book, job, Owed(timing, low, high, Stage.WAITING))
         settle_through(job, timing, line)
-        book.dirty(job)
 
 
 def settle_through(job: Job, timing: Timing, line: int) -> None:
@@ -194,7 +196,7 @@ def lift(book: Book, job: Job, since: int, at: int, policy: Policy | None, reaso
         given += _give_back(book, job, passed, opening, closing)
     given.sort(key=itemgetter(1))
     _resolve(book, job, given, policy or spec.catch_up.after_pause, reason)
-    _judge_waiting(book, job)
+    judge_waiting(book, job)
     judge(book, job, timing, opening, passed)
     if not job.owed:
         book.owing.pop(job.name, None)
@@ -257,7 +259,7 @@ def _resolve(book: Book, job: Job, given: list[tuple[Timing, int, int]], policy:
         owe(book, job, Owed(timing, max(low, edge), high, Stage.RUNNING))
 
 
-def _judge_waiting(book: Book, job: Job) -> None:
+def judge_waiting(book: Book, job: Job) -> None:
     """Where nothing keeps the job any more, judge what waited for that."""
     if job.blocked and job.kept_now(book.now):
         return

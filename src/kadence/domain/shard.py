@@ -45,6 +45,7 @@ class Shard:
             case Tick(limit):
                 return self._tick(limit)
             case Change():
+                self._wake_before(stimulus.timestamp)
                 changes.apply(book, stimulus)
                 book.cursor.control = stimulus.offset + 1
             case Outcome():
@@ -116,11 +117,20 @@ class Shard:
                 return can_run_owed(book)
         return True
 
+    def _wake_before(self, timestamp: int) -> None:
+        """Whatever ended or began by itself before a record was written did so before the record is applied."""
+        while (wake := self.book.next_wake()) is not None and wake <= timestamp:
+            self._woken(*self.book.pop_wake())
+
     def _wake(self) -> None:
         book = self.book
         instant, kind, name = book.pop_wake()
         if instant - 1 > book.cursor.through:
             book.cursor.through, book.cursor.after = instant - 1, None
+        self._woken(instant, kind, name)
+
+    def _woken(self, instant: int, kind: str, name: str) -> None:
+        book = self.book
         if kind == "pause":
             pausing.wake_pause(book, name, instant)
         else:

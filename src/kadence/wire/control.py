@@ -41,7 +41,6 @@ EXCERPT: Final = 1024
 KINDS: Final = ("job", "pause", "hold", "trigger", "skip", "backfill", "barrier")
 COMMANDS: Final = frozenset({"trigger", "skip", "backfill"})
 _MAX_COUNT: Final = 2**53
-MAX_BACKFILL: Final = 100_000
 
 
 def split_key(key: bytes | None) -> tuple[str, str, str]:
@@ -81,6 +80,9 @@ def decode(key: bytes | None, value: bytes | None, offset: int, timestamp: int, 
     try:
         if kind in COMMANDS:
             command_id(id_)
+    except InvalidError as error:  # which may be as long as the key: it is not repeated
+        return Change(offset, timestamp, kind, name, Rejected(str(error), excerpt))
+    try:
         if value is None:
             return Change(offset, timestamp, kind, name, _absent(kind, id_), id=id_)
         envelope, body = _open(strict.loads(value))

@@ -11,13 +11,14 @@ if TYPE_CHECKING:
 
 _ALARMING: Final = {"job.errored": "job errored", "record.rejected": "record rejected"}
 _TOLD: Final = 10
+_LONGEST: Final = 1_000
 
 
 def alarms(decision: Decision, events: str) -> Iterator[str]:
     """One line for each of the first few; ``events`` is the topic that has them all."""
     found = [happening for happening in decision.happenings if happening.kind in _ALARMING]
     for happening in found[:_TOLD]:
-        yield f"{_ALARMING[happening.kind]}: {_subject(happening)}: {happening.reason}"
+        yield _plain(f"{_ALARMING[happening.kind]}: {_subject(happening)}: {happening.reason}")
     if len(found) > _TOLD:
         yield f"... and {len(found) - _TOLD} more like these; see {events}"
 
@@ -30,3 +31,8 @@ def _subject(happening: Happening) -> str:
     place = f"{detail['topic']}[{detail['partition']}] at offset {detail.get('offset', happening.offset)}"
     key = detail.get("key") or happening.name
     return f"{key} ({place})" if key else place
+
+
+def _plain(line: str) -> str:
+    """Nothing that a stranger wrote makes a line of its own, or a long one."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in line[:_LONGEST])

@@ -38,7 +38,7 @@ LAG: Final = 5_000
 LONGEST_WAIT: Final = 1_000
 _RETRY: Final = 500
 _FENCED_RETRY: Final = 3_000
-_UNREADABLE_RETRY: Final = 60_000
+_UNREADABLE_RETRY: Final = 15_000
 _RECORDS: Final = 500
 """Control records per transaction: every one may be refused, and the cursor names those."""
 _OUTCOMES: Final = 5_000

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from kadence.domain.fields import InvalidError
@@ -221,7 +222,7 @@ class Tail:
         """Records from ``offset`` on that concern a shard, and the offset up to which that is all of them."""
         with self._lock:
             recent = self._shelves[shard].recent
-            found = [record for record in recent if record.offset >= offset]
+            found = list(islice((record for record in recent if record.offset >= offset), limit + 1))
             if len(found) > limit:
                 return found[:limit], found[limit].offset
             return found, max(self._position, offset)

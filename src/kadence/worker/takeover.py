@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 PATIENCE: Final = 30_000
 """Milliseconds to wait for our own mark on control; a foreign open transaction may hide it for longer."""
 _BATCH: Final = 10_000
+_LONGEST_KEY: Final = 300
+"""Characters of a stranger's key that are told."""
 
 
 class Phase(Enum):
@@ -176,7 +178,8 @@ class Takeover:
 
     def _report_unreadable(self, book: Book) -> None:
         """Say which of its memories the shard goes on without: those jobs and holds begin anew."""
-        for key, (offset, rejected) in self._found.unreadable.items():
+        for found, (offset, rejected) in self._found.unreadable.items():
+            key = found[:_LONGEST_KEY]
             logger.error("shard %d: %s; it begins anew", self._shard, rejected.error)
             book.say(
                 "record.rejected",

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kadence.domain.book import Cursor
-from kadence.domain.duration import format_time
+from kadence.domain.duration import format_time, parse_time
 from kadence.domain.fields import InvalidError
 from kadence.domain.spec import compact_json
 from kadence.domain.stimulus import Rejected
 from kadence.wire import control, strict
-from kadence.wire.state.parts import explained, instant, optional_text, read_list, read_object, text, whole
+from kadence.wire.state.parts import explained, offset, optional_text, read_list, read_object, text, whole
 
 CURSOR: Final = b"cursor"
 BARRIER: Final = b"barrier"
@@ -46,7 +46,7 @@ def encode_cursor(record: CursorRecord) -> bytes:
             "outcomes": record.outcomes,
             "worker": record.worker,
             "tzdata": record.tzdata,
-            "rejected": [{"offset": offset, "error": error} for offset, error in record.rejected],
+            "rejected": [{"offset": at, "error": error} for at, error in record.rejected],
         }
     )
 
@@ -57,11 +57,11 @@ def decode_cursor(value: bytes) -> CursorRecord | Rejected:
         found = read_object(strict.loads(value, own=True))
         rejected = [read_object(item) for item in read_list(found.get("rejected"))]
         return CursorRecord(
-            through=instant(found["through"]),
+            through=parse_time(found["through"]),
             after=optional_text(found.get("after")),
-            control=whole(found["control"]),
+            control=offset(found["control"]),
             control_topic_id=text(found["control_topic_id"]),
-            outcomes=whole(found["outcomes"]),
+            outcomes=offset(found["outcomes"]),
             worker=text(found["worker"]),
             tzdata=text(found["tzdata"]),
             rejected=tuple((whole(item["offset"]), text(item["error"])) for item in rejected),

@@ -48,4 +48,4 @@ def decode_hold(name: str, value: bytes) -> AppliedHold | Rejected:
             reason=optional_text(own.get("reason")),
         )
     except (ValueError, KeyError) as error:
-        return Rejected(f"state record hold/{name}: {explained(error)}", value[: control.EXCERPT])
+        return Rejected(f"state record hold/{name[:200]}: {explained(error)}", value[: control.EXCERPT])

@@ -131,7 +131,7 @@ def decode_job(name: str, value: bytes, namespace: str) -> JobRecord | Rejected:
         spec = found.get("spec")
         return JobRecord(job, None if spec is None else parse_spec(name, spec, namespace))
     except (ValueError, KeyError) as error:
-        return Rejected(f"state record job/{name}: {explained(error)}", value[: control.EXCERPT])
+        return Rejected(f"state record job/{name[:200]}: {explained(error)}", value[: control.EXCERPT])
 
 
 def _read_pause(value: object) -> Pause | None:

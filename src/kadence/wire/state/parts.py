@@ -49,7 +49,9 @@ def optional_text(value: object) -> str | None:
 
 
 whole: Final = integer(-1, 2**63 - 1)
-"""A reader of whole numbers: offsets and the like."""
+"""A reader of whole numbers; -1 is the offset of what is not there."""
+offset: Final = integer(0, 2**63 - 1)
+"""A reader of offsets."""
 
 
 def read_object(value: object) -> Document:
