@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
+from kadence.domain.duration import parse_time
 from tests.domain.story import EVERYTHING, Story, when
 
 if TYPE_CHECKING:
@@ -116,15 +117,18 @@ def keeping(policy: st.SearchStrategy[str]) -> st.SearchStrategy[Record]:
         st.fixed_dictionaries({"paused": st.booleans().map(lambda _: False)}, optional=choice),
         st.none(),
     )
-    window = st.lists(ends, min_size=2, max_size=2, unique=True).flatmap(
-        lambda two: st.sampled_from([{}, {"start": min(two)}, {"end": max(two)}, {"start": min(two), "end": max(two)}])
-    )
+    window = st.lists(ends, min_size=2, max_size=2, unique=True).flatmap(_windows)
     held = st.fixed_dictionaries({"match": selectors, "window": window}, optional=choice).map(_open_window)
     hold = st.one_of(held, st.none())
     return st.one_of(
         st.builds(lambda after, name, value: Record(after, f"pause/{name}", value), gaps, names, pause),
         st.builds(lambda after, name, value: Record(after, f"hold/{name}", value), gaps, st.sampled_from("hi"), hold),
     )
+
+
+def _windows(two: list[str]) -> st.SearchStrategy[dict[str, str]]:
+    start, end = sorted(two, key=parse_time)
+    return st.sampled_from([{}, {"start": start}, {"end": end}, {"start": start, "end": end}])
 
 
 def _open_window(hold: dict[str, Any]) -> dict[str, Any]:

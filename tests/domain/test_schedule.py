@@ -6,7 +6,7 @@ from itertools import islice, pairwise
 
 import pytest
 from croniter import croniter
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kadence.domain.duetimes import due_times
@@ -373,9 +373,14 @@ def test_a_year_of_seconds_is_counted_at_once_and_many_of_a_union_at_least() -> 
 @given(EXPRESSIONS, INSTANTS)
 @settings(deadline=None)
 def test_in_utc_a_cron_agrees_with_croniter(expression: str, start: int) -> None:
+    try:
+        schedule = Cron(expression)
+    except ValueError as error:
+        assume("at least every 8 years" not in str(error))
+        raise
     walker = croniter(expression, start / 1000, implement_cron_bug=True)
-    assert Cron(expression).next_after(start) == int(walker.get_next(float)) * 1000
-    assert Cron(expression).latest_before(0, start) == int(walker.get_prev(float, start_time=start / 1000)) * 1000
+    assert schedule.next_after(start) == int(walker.get_next(float)) * 1000
+    assert schedule.latest_before(0, start) == int(walker.get_prev(float, start_time=start / 1000)) * 1000
 
 
 @given(st.text(max_size=60), st.text(max_size=20))

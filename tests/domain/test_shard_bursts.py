@@ -161,11 +161,16 @@ def test_a_job_that_joins_a_timing_which_passed_over_an_outage_gets_all_its_due_
     assert story.missed == {"a": 9}
 
 
-def test_a_long_outage_costs_one_question_per_timing_and_not_one_per_instant(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kept", [None, ("pause/b", {"paused": True}), ("hold/h", {"match": {"names": ["b"]}})])
+def test_a_long_outage_costs_one_question_per_timing_and_not_one_per_instant(
+    kept: tuple[str, object] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     story = Story()
     for name in ("a", "b"):
         story.control(f"job/{name}", every(1), at=0)
     story.tick(1)
+    if kept is not None:
+        story.control(*kept, at=1.5)
     asked = 0
     real = type(story.job().spec.timing).next_after  # type: ignore[union-attr]
 
@@ -178,3 +183,16 @@ def test_a_long_outage_costs_one_question_per_timing_and_not_one_per_instant(mon
     story.tick(100_000)
     assert asked < 200
     assert story.dues("a") == [1, 99_969, *range(99_970, 100_001)]
+
+
+def test_a_job_that_is_lifted_in_the_middle_of_an_outage_gets_what_its_group_had_passed_over() -> None:
+    story = Story()
+    story.control("job/a", every(1, catch_up={**EVERYTHING, "grace": "0s"}), at=0)
+    story.control("job/b", every(10, offset="500ms", catch_up={"grace": "1d"}), at=0)
+    story.control("pause/a", {"paused": True}, at=0)
+    story.tick(0.1)
+    story.tick(100, limit=1, rounds=1)  # the group of a is past it all, the cursor is not
+    story.control("pause/a", {"paused": False}, at=50)
+    story.tick(100)
+    assert sorted(story.dues("a")) == list(range(50, 101))
+    assert story.dropped == {"a": 49}

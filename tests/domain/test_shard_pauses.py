@@ -386,3 +386,109 @@ def test_a_pause_that_precedes_its_job_keeps_its_reason() -> None:
     story.control("pause/a", {"paused": True, "reason": "not yet", "by": "ann"}, at=1)
     ten(story, reason="first version", by="bob")
     assert (story.job().state, story.job().reason, story.job().by) == (State.PAUSED, "not yet", "ann")
+
+
+ALL = {"match": {"all": True}}
+
+
+@pytest.mark.parametrize("owner", ["lives", "dies"])
+@pytest.mark.parametrize(
+    ("first", "second", "third", "run"),
+    [
+        (("hold/h", ALL), ("hold/i", {**ALL, "end": when(40), "catch_up": "skip"}), ("hold/h", None), True),
+        (
+            ("hold/h", ALL),
+            ("pause/a", {"paused": True, "until": when(40)}),
+            ("hold/h", {**ALL, "end": when(50)}),
+            False,
+        ),
+    ],
+)
+def test_what_ended_by_itself_before_a_record_did_so_before_it_for_every_owner(
+    first: tuple[str, object], second: tuple[str, object], third: tuple[str, object], owner: str, *, run: bool
+) -> None:
+    """What two of them keep is decided by the last to end, also where nobody looked meanwhile."""
+    story = ten(Story(), catch_up={**EVERYTHING, "after_pause": "all" if run else "skip"})
+    story.control(*first, at=1)
+    story.control(*second, at=2)
+    story.tick(5)
+    for moment in range(6, 51) if owner == "lives" else ():
+        story.tick(moment)
+    story.now = 60
+    story.write(*third, at=50)
+    if owner == "dies":
+        story.rebuild()
+    story.apply()
+    story.tick(60)
+    assert sorted(story.dues()) == ([10, 20, 30, 40, 50, 60] if run else [50, 60])
+
+
+@pytest.mark.parametrize("late", [0, 7])
+def test_a_hold_rewritten_with_a_later_start_keeps_its_jobs_all_the_while(late: float) -> None:
+    story = Story()
+    story.control("job/a", every(5), at=1)
+    story.tick(5)
+    story.control("hold/h", ALL, at=6)
+    story.tick(30 + late)
+    story.control("hold/h", {**ALL, "start": when(20)}, at=30)
+    story.tick(50)
+    assert story.dues() == [5]
+    assert story.dropped == {"a": 2}, "what the new window leaves out is given back"
+
+
+@pytest.mark.parametrize("owner", ["lives", "dies"])
+def test_a_job_that_comes_under_a_hold_by_its_tags_keeps_what_was_due_before(owner: str) -> None:
+    story = Story()
+    story.control("job/a", every(5, catch_up=EVERYTHING), at=1)
+    story.tick(17)
+    story.write("hold/i", {"match": {"tags": ["x"]}}, at=18)
+    story.write("job/a", every(5, catch_up=EVERYTHING, tags=["x"]), at=23)
+    if owner == "lives":
+        story.tick(23)
+    else:
+        story.now = 24
+        story.rebuild()
+    story.apply()
+    story.tick(26)
+    story.control("hold/i", None, at=26)
+    story.tick(30)
+    assert sorted(story.dues()) == [5, 10, 15, 20, 30]
+    assert story.dropped == {"a": 1}
+
+
+def test_a_hold_that_comes_back_over_a_job_claims_nothing_again_after_its_owner_died() -> None:
+    story = Story()
+    story.tick(19)
+    story.control("job/a", every(5, catch_up={**EVERYTHING, "after_pause": "all"}))
+    story.tick(23)
+    story.control("hold/h", ALL)
+    story.tick(25)
+    story.control("hold/h", {"match": {"names": ["z"]}})
+    story.control("hold/h", ALL)
+    story.tick(25)
+    story.rebuild()
+    story.tick(26)
+    story.control("hold/h", None)
+    story.tick(31)
+    assert story.dues() == [20, 25, 30]
+
+
+def test_a_hold_written_again_counts_only_the_jobs_that_it_newly_stops_or_frees() -> None:
+    story = ten(ten(ten(Story()), "b"), "c", tags=["x"])
+    story.control("hold/h", ALL, at=1)
+    story.control("hold/h", {"match": {"names": ["a"]}}, at=2)
+    story.control("hold/h", {"match": {"names": ["a", "b"]}, "end": when(60)}, at=3)
+    story.control("hold/t", {"match": {"tags": ["x"]}}, at=4)
+    story.control("job/c", every(10), at=5)
+    story.control("job/c", every(10, tags=["x"]), at=6)
+    story.control("hold/h", {"match": {"names": ["a", "b"]}, "end": when(7), "catch_up": "all"}, at=7)
+    story.commit()
+    moved = transitions(story)
+    assert moved == {
+        ("running", "created"): 3,
+        ("paused", "hold"): 3 + 1 + 1 + 1,
+        ("running", "release"): 2 + 1 + 2,
+    }
+    tagged = [(it.before, it.after) for it in story.said("job.updated", "c")]
+    assert tagged == [(State.PAUSED, State.RUNNING), (State.RUNNING, State.PAUSED)]
+    assert story.said("hold.released", "h")[-1].offset == 9

@@ -212,3 +212,10 @@ def test_a_payload_that_is_larger_than_a_value_once_its_numbers_are_written_out_
 def test_a_triggers_null_payload_is_a_payload(body: dict[str, object], payload: bytes | None) -> None:
     wish = control.decode(b"trigger/a/1", json.dumps(body).encode(), 0, 0, "kadence").wish
     assert wish == Trigger("1", payload)
+
+
+@pytest.mark.parametrize("key", [b"trigger/a/" + b"\x01" * 200_000, b"job/" + b"a" * 200_000, b"x" * 200_000])
+def test_a_key_beyond_bounds_is_not_repeated(key: bytes) -> None:
+    change = control.decode(key, b"{}", 0, 0, "kadence")
+    assert isinstance(change.wish, Rejected)
+    assert len(change.key) + len(change.wish.error) + len(change.wish.excerpt) < 2_000

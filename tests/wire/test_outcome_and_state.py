@@ -136,6 +136,17 @@ def test_an_offset_of_another_type_is_not_read_as_one(part: str) -> None:
     assert "whole number" in read.error
 
 
-@pytest.mark.parametrize(("field", "value"), [("control", "9"), ("outcomes", 1.5), ("after", 7), ("control", True)])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("control", "9"),
+        ("outcomes", 1.5),
+        ("after", 7),
+        ("control", True),
+        ("control", -5),
+        ("outcomes", 10**30),
+        ("through", None),
+    ],
+)
 def test_a_cursor_with_a_field_of_another_type_is_no_cursor(field: str, value: object) -> None:
     assert isinstance(state.decode_cursor(json.dumps({**CURSOR_FIELDS, field: value}).encode()), Rejected)

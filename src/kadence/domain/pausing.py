@@ -173,8 +173,8 @@ def hold(book: Book, change: Change, wanted: Hold) -> None:
     known = _standing(book, change)
     moment = _moment(book, change)
     in_force = known is not None and known.covers(moment)
-    if known is not None and in_force and not (_is_over(book, wanted, change) or wanted.covers(moment)):
-        _end(book, known, change.timestamp, wanted.catch_up, change)  # the new window is yet to begin
+    if known is not None and in_force and _begins_anew(book, known, wanted, change):
+        _end(book, known, change.timestamp, wanted.catch_up, change)
         known, in_force = None, False
     applied = AppliedHold(
         name=change.name,
@@ -188,7 +188,8 @@ def hold(book: Book, change: Change, wanted: Hold) -> None:
     )
     book.holds[change.name] = applied
     book.decision.holds[change.name] = None
-    matched = _rematch(book, applied, known, change.timestamp)
+    narrowed = known is not None and in_force and known.opens < applied.opens
+    matched = _rematch(book, applied, known, change.timestamp, narrowed=narrowed)
     if wanted.end is not None:
         if _is_over(book, wanted, change):
             _end(book, applied, max(wanted.end, change.timestamp), wanted.catch_up, change)
@@ -198,6 +199,13 @@ def hold(book: Book, change: Change, wanted: Hold) -> None:
         _start(book, applied, matched)
     else:
         book.wake_at(wanted.start, "hold-start", change.name)
+
+
+def _begins_anew(book: Book, known: AppliedHold, wanted: Hold, change: Change) -> bool:
+    """Whether the new window does not go on with what the old one keeps, so that the old hold is given back first."""
+    if _is_over(book, wanted, change):
+        return (wanted.start or 0) > known.opens
+    return not wanted.covers(_moment(book, change))
 
 
 def _is_over(book: Book, wanted: Hold, change: Change) -> bool:
@@ -224,11 +232,13 @@ def _standing(book: Book, change: Change) -> AppliedHold | None:
     return applied
 
 
-def _rematch(book: Book, applied: AppliedHold, known: AppliedHold | None, at: int) -> int:
-    """Give every job of the shard the new value of a hold; returns how many it is over."""
+def _rematch(book: Book, applied: AppliedHold, known: AppliedHold | None, at: int, *, narrowed: bool) -> int:
+    """Give every job of the shard the new value of a hold; returns how many it is over.
+
+    ``narrowed``: it keeps its jobs from a later instant on than it did, and gives back what came before that.
+    """
     swapped: dict[tuple[AppliedHold, ...], tuple[AppliedHold, ...]] = {}
     matched = stopped = freed = 0
-    narrowed = known is not None and known.opens < applied.opens and applied.since == known.opens
     for job in list(book.jobs.values()):
         had = known is not None and known in job.holds
         runs = job.state is State.RUNNING and not any(other.started for other in job.holds if other is not known)

@@ -200,6 +200,10 @@ def lift(book: Book, job: Job, since: int, at: int, policy: Policy | None, reaso
     judge(book, job, timing, opening, passed)
     if not job.owed:
         book.owing.pop(job.name, None)
+    if job.name not in book.ending:
+        book.timetable.recall(job, timing, book.first_open())
+    elif book.timetable.add(job, timing, book.first_open()):
+        del book.ending[job.name]
 
 
 def _unblock(book: Book, job: Job, at: int) -> list[tuple[Timing, int, int]]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import heapq
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from kadence.domain.job import Job
     from kadence.domain.spec import Timing
 
 _by_name = attrgetter("name")
+_LATE: Final = 5_000
+"""Milliseconds behind now from which on it is worth looking whether a group's members have passed over something."""
 
 
 class Group:
@@ -106,14 +108,15 @@ class Timetable:
     def advance(self, instant: int, now: int) -> list[Job]:
         """Move every group that awaits ``instant`` on; returns the jobs of those that have no due time left.
 
-        Where every member has settled what it missed (its floor is ahead) a group passes over that in one step, so
-        that a long outage costs no walk.
+        Where every member has settled what it missed (its floor is ahead), or is kept from firing, a group passes over
+        that in one step, so that a long outage costs no walk. `recall` brings it back.
         """
         ended: list[Job] = []
         for group in self._at.pop(instant, []):
             last = group.due
-            if instant < now - group.grace:
-                group.passed = max(group.passed, min(job.floor for job in group.members.values()))
+            if instant < now - min(group.grace, _LATE):
+                open_from = min(_open_from(job, group, now) for job in group.members.values())
+                group.passed = max(group.passed, open_from)
                 last = max(last, group.passed)
             due = group.timing.next_after(last)
             if due is None:
@@ -124,6 +127,15 @@ class Timetable:
                 group.due, group.instant = due, due + group.timing.delay
                 self._await(group)
         return ended
+
+    def recall(self, job: Job, timing: Timing, not_before: int) -> None:
+        """A job may fire again: let its group await what it had passed over while the job was kept from firing."""
+        group = self._groups.get(timing)
+        if group is not None and job.name in group.members:
+            open_from = max(job.floor, not_before - timing.delay - 1)
+            if group.passed > open_from:
+                self._call_back(group, open_from)
+                self.version += 1
 
     def _call_back(self, group: Group, open_from: int) -> None:
         """A job joins that has due times to decide which the group has passed over: await those first."""
@@ -148,3 +160,11 @@ class Timetable:
             heapq.heappush(self._heap, group.instant)
         else:
             peers.append(group)
+
+
+def _open_from(job: Job, group: Group, now: int) -> int:
+    """Up to which due time nothing is to be decided of a job: settled, or kept from firing at the group's instant."""
+    if not job.blocked:
+        return job.floor
+    kept = [now if end is None else end for since, end in job.windows() if since <= group.instant]
+    return max([job.floor, *(min(end, now) - group.timing.delay - 1 for end in kept if end > group.instant)])
