@@ -6,7 +6,7 @@ from itertools import islice, pairwise
 
 import pytest
 from croniter import croniter
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kadence.domain.duetimes import due_times
@@ -310,7 +310,20 @@ def fields(low: int, high: int) -> st.SearchStrategy[str]:
     return st.one_of(st.just("*"), values, steps, ranges)
 
 
-EXPRESSIONS = st.tuples(fields(0, 59), fields(0, 23), fields(1, 28), fields(1, 12), fields(0, 6)).map(" ".join)
+def often_enough(expression: str) -> bool:
+    """Whether it matches every 8 years, or is none for another reason (which a test is to see)."""
+    try:
+        Cron(expression)
+    except ValueError as error:
+        return "at least every 8 years" not in str(error)
+    return True
+
+
+EXPRESSIONS = (
+    st.tuples(fields(0, 59), fields(0, 23), fields(1, 28), fields(1, 12), fields(0, 6))
+    .map(" ".join)
+    .filter(often_enough)
+)
 CRONS = st.builds(
     Cron,
     EXPRESSIONS,
@@ -373,11 +386,7 @@ def test_a_year_of_seconds_is_counted_at_once_and_many_of_a_union_at_least() -> 
 @given(EXPRESSIONS, INSTANTS)
 @settings(deadline=None)
 def test_in_utc_a_cron_agrees_with_croniter(expression: str, start: int) -> None:
-    try:
-        schedule = Cron(expression)
-    except ValueError as error:
-        assume("at least every 8 years" not in str(error))
-        raise
+    schedule = Cron(expression)
     walker = croniter(expression, start / 1000, implement_cron_bug=True)
     assert schedule.next_after(start) == int(walker.get_next(float)) * 1000
     assert schedule.latest_before(0, start) == int(walker.get_prev(float, start_time=start / 1000)) * 1000
