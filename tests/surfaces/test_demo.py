@@ -14,6 +14,7 @@ from kadence.cli.main import cli
 from kadence.client import Client
 from kadence.clock import SystemClock
 from kadence.demo.run import JOBS, run
+from kadence.log.kafka import KafkaLog
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -74,3 +75,22 @@ def test_on_a_real_cluster_its_jobs_are_gone_at_the_end_and_what_stays_is_said(b
     ]
     with Client(broker.bootstrap_servers, namespace="kadence-demo") as client:
         assert client.list() == ()
+
+
+def test_the_demo_shows_what_became_of_a_command() -> None:
+    class Typing(Screen):
+        @override
+        def __call__(self, line: str) -> None:
+            super().__call__(line)
+            if [" heartbeat@" in said for said in self.lines].count(True) == 1 and " heartbeat@" in line:
+                log = KafkaLog(self.lines[0].split()[6].rstrip(","))
+                appender = log.appender()
+                appender.append("kadence.control", 0, b"pause/heartbeat", b'{"pausd":true}')
+                appender.append("kadence.control", 0, b"pause/heartbeat", b'{"paused":true,"reason":"a first try"}')
+                appender.close()
+
+    screen = Typing("paused: a first try")
+    run(None, None, 30, screen, screen.stop)
+    told = [line.split(maxsplit=2)[1:] for line in screen.lines if "pause" in line and line.startswith("20")]
+    assert [told[0][0], told[1]] == ["pause/heartbeat", ["heartbeat", "paused: a first try"]]
+    assert told[0][1].startswith("rejected: unknown field 'pausd' in a pause; did you mean 'paused'?")

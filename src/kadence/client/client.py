@@ -226,7 +226,9 @@ class Client(Records):
         reason: str | None = None,
         wait: Wait = True,
     ) -> str:
-        """Run a job once now, paused or not, with its own payload or another; returns the run's id.
+        """Run a job once now, paused or not, with its own payload or another; returns the id.
+
+        The run, and the ``ce_id`` of its execution, is ``<name>!<id>``.
 
         An id acts once: the same id again is rejected as a duplicate, which makes a retry safe. Raises `NotFoundError`
         where a shard has rejected it because there is no such job.

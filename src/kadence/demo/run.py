@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import threading
@@ -33,6 +34,12 @@ JOBS: Final[Mapping[str, Mapping[str, object]]] = {
     "heartbeat": {"schedule": {"every": "2s"}, "tags": ["critical"], "description": "every two seconds"},
     "invoices": {"schedule": {"cron": "*/5 * * * * *"}, "payload": {"month": "2026-11"}, "tags": ["billing"]},
     "cleanup": {"schedule": {"every": "10s", "offset": "1s"}, "jitter": "3s", "tags": ["batch"]},
+}
+_SHOWN: Final = {
+    "job.paused": "paused",
+    "job.resumed": "resumed",
+    "job.errored": "errored",
+    "record.rejected": "rejected",
 }
 _TAKE_AWAY_SECONDS: Final = 10.0
 _NOTICE: Final = (
@@ -81,7 +88,8 @@ def run(
         reader = log.reader()
         stack.callback(reader.close)
         for partition in range(worker.shards):
-            reader.assign(f"{namespace}.executions", partition, LATEST)
+            for topic in ("executions", "events"):
+                reader.assign(f"{namespace}.{topic}", partition, LATEST)
         if not embedded:
             stack.callback(_take_away, say, log, servers, namespace)
         for name, spec in JOBS.items():
@@ -90,8 +98,9 @@ def run(
         ends = None if duration is None else clock.monotonic() + int(duration * 1000)
         with suppress(KeyboardInterrupt):
             while not stop.is_set() and (ends is None or clock.monotonic() < ends):
-                for record in reader.read(1_000, 0.2):
-                    say(_line(record))
+                for line in map(_line, reader.read(1_000, 0.2)):
+                    if line is not None:
+                        say(line)
         say("The demo ends.")
 
 
@@ -127,7 +136,15 @@ def _introduce(say: Callable[[str], None], servers: str, namespace: str, worker:
     say("Executions as they commit (Ctrl-C ends):")
 
 
-def _line(record: Record) -> str:
-    headers = dict(record.headers)
-    payload = (record.value or b"").decode("utf-8", "replace")
-    return f"{format_time(record.timestamp):<25} {headers.get('ce_id', b'?').decode():<40} {payload}"
+def _line(record: Record) -> str | None:
+    """An execution with its id and payload, or one of the events that answer to what somebody at this desk wrote."""
+    headers = {name: value.decode() for name, value in record.headers}
+    what, told = headers.get("ce_id", "?"), (record.value or b"").decode("utf-8", "replace")
+    if record.topic.endswith(".events"):
+        kind = headers.get("ce_type", "").removeprefix("kadence.").removesuffix(".v1")
+        if kind not in _SHOWN:
+            return None
+        event = json.loads(told)
+        what = event.get("key") or (record.key or b"").decode("utf-8", "replace")
+        told = f"{_SHOWN[kind]}{': ' if event.get('reason') else ''}{event.get('reason') or ''}"
+    return f"{format_time(record.timestamp):<25} {what:<40} {told}"
