@@ -84,7 +84,6 @@ class ShardRunner:
             return self._run(self._shard)
         except RefusedError as error:
             if error.topic.startswith(f"{self._env.namespace}."):
-                logger.error("shard %d: %s", self.index, error)  # noqa: TRY400  the sentence is the whole story
                 return self._discard("refused", str(error), _RETRY)
             self._env.targets.refused(error.topic, error.reason)
             return self._discard("refused", str(error), 0)

@@ -171,9 +171,9 @@ class Worker:
             self._env.appender.close()
         if self._admin is not None:
             self._admin.close()
-        self._stopped.set()
-        if self._threads:
+        if self._threads and not self._stopped.is_set():
             logger.info("worker %s stopped", self.worker_id)
+        self._stopped.set()
 
     def run(self) -> None:
         """Run in the foreground until SIGTERM, SIGINT or a failure that no retry mends (which is raised)."""
