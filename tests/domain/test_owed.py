@@ -98,3 +98,42 @@ def test_half_a_transaction_that_kept_only_the_jobs_record_has_nothing_owed_twic
     story.control("pause/a", {"paused": False})
     story.tick(7)
     assert sorted(story.dues()) == [1, 2, 3, 4, 6, 7]
+
+
+def torn(story: Story) -> None:
+    """The owner dies in its commit; its job records stay, its cursor does not, and all is applied again."""
+    cursor = story.state[b"cursor"]
+    story.commit()
+    story.state[b"cursor"] = cursor
+    story.rebuild(forget=True)
+    story.apply()
+    story.commit()
+
+
+def test_half_a_transaction_over_a_rejected_definition_loses_and_repeats_nothing() -> None:
+    asks_for_all = {**EVERYTHING, "grace": "1d", "after_pause": "all"}
+    story = Story()
+    story.control("job/a", every(10, catch_up=asks_for_all), at=0)
+    story.control("job/a", b"{garbage", at=1)
+    story.control("trigger/a/now", {}, at=2)
+    story.control("hold/h", {"match": {"all": True}}, at=4)
+    story.tick(12)
+    story.control("job/a", every(5, catch_up=asks_for_all), at=12)
+    torn(story)
+    story.control("trigger/a/now", {}, at=12.5)
+    story.control("hold/h", None, at=13)
+    story.tick(21)
+    assert sorted(story.dues()) == [10, 15, 20]
+    assert story.triggers() == ["now"]
+
+
+def test_half_a_transaction_that_created_a_job_paused_owes_nothing_twice() -> None:
+    story = Story()
+    story.commit()
+    story.tick(5)
+    story.control("job/a", every(3, paused=True, catch_up={**EVERYTHING, "grace": "1d"}), at=0)
+    torn(story)
+    story.tick(6)
+    story.control("pause/a", {"paused": False})
+    story.tick(7)
+    assert story.dues() == [3, 6]

@@ -130,6 +130,8 @@ def _forget_id(book: Book, name: str, id_: str) -> None:
 
 
 def _check_in_force(change: Change, offset: int) -> None:
+    if change.offset == offset:  # half a transaction kept it in force, and it is applied again
+        return
     if change.if_offset is not None and change.if_offset != offset:
         now = "none is" if offset == NO_OFFSET else f"the one at offset {offset} is"
         msg = f"stale: written for offset {change.if_offset}, but {now} in force under this key"
@@ -171,6 +173,8 @@ def _create(book: Book, job: Job, change: Change, spec: JobSpec) -> None:
     job.since, job.finished = change.timestamp, False
     job.floor = max(job.floor, _first_floor(spec, change.timestamp))
     job.spec, job.grace = spec, spec.catch_up.grace
+    if job.owed:  # half a transaction kept the job, but not the cursor
+        book.owing[job.name] = job
     if spec.paused:
         pausing.created_paused(book, job, change)
     pausing.match_holds(book, job)

@@ -71,6 +71,9 @@ def _torn(book: Book, offset: int) -> bool:
 
 def _restore_job(book: Book, job: Job, spec: JobSpec | None, wanted: Mapping[tuple[str, str], Change]) -> None:
     """Give a remembered job its spec and place; one whose definition is gone is deleted once all is restored."""
+    if spec is None and _torn(book, job.spec_offset):
+        job.refresh_blocked()  # the definition is applied again, and finds what the job owes and has run
+        return
     if spec is None:
         if job.spec_offset != NO_OFFSET and ("job", job.name) in wanted:
             job.floor = max(job.floor, book.cursor.through)
@@ -97,7 +100,7 @@ def _withdraw_absent(book: Book, wanted: Mapping[tuple[str, str], Change]) -> No
         definition = wanted.get(("job", job.name))
         if job.spec is not None and (definition is None or isinstance(definition.wish, DeleteJob)):
             changes.delete(book, job, book.now)
-        elif job.spec is None and job.spec_offset != NO_OFFSET and definition is None:
+        elif _lost_its_definition(book, job) and definition is None:
             job.spec_offset, job.floor = NO_OFFSET, 0
             book.dirty(job)
             book.forget(job)
@@ -110,6 +113,11 @@ def _withdraw_absent(book: Book, wanted: Mapping[tuple[str, str], Change]) -> No
         if ("hold", applied.name) not in wanted and not _torn(book, applied.offset):
             end = applied.hold.end
             pausing.remove_hold(book, applied, book.now if end is None else min(book.now, end))
+
+
+def _lost_its_definition(book: Book, job: Job) -> bool:
+    """Whether a job had a definition that is nowhere any more; a torn one comes again."""
+    return job.spec is None and job.spec_offset != NO_OFFSET and not _torn(book, job.spec_offset)
 
 
 def _restore_wakes(book: Book) -> None:
