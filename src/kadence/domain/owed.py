@@ -28,7 +28,6 @@ _RANGE: Final = 150
 _SHARE: Final = 100
 """How many owed due times of one job run before the next job's: no backlog starves another."""
 _low = attrgetter("low")
-_timing = attrgetter("timing")
 
 
 def owe(book: Book, job: Job, owed: Owed) -> None:

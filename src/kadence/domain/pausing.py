@@ -241,7 +241,7 @@ def _rematch(book: Book, applied: AppliedHold, known: AppliedHold | None, at: in
     matched = stopped = freed = 0
     for job in list(book.jobs.values()):
         had = known is not None and known in job.holds
-        runs = job.state is State.RUNNING and not any(other.started for other in job.holds if other is not known)
+        runs = _runs_without(known, job)
         if book.matching(applied.hold, job):
             matched += 1
             stopped += runs and not had
@@ -277,13 +277,13 @@ def _start(book: Book, applied: AppliedHold, matched: int) -> None:
         detail={"matched": matched},
     )
     if not applied.started:
-        stopped = sum(job.state is State.RUNNING and _alone(started, job) for job in book.jobs.values())
+        stopped = sum(started in job.holds and _runs_without(started, job) for job in book.jobs.values())
         book.transition(None, State.PAUSED, "hold", stopped)
 
 
-def _alone(applied: AppliedHold, job: Job) -> bool:
-    """Whether this hold is over a job and no other one that has begun is."""
-    return applied in job.holds and not any(other.started for other in job.holds if other is not applied)
+def _runs_without(applied: AppliedHold | None, job: Job) -> bool:
+    """Whether a job runs but for this hold: it has no trouble of its own, and no other hold over it has begun."""
+    return job.state is State.RUNNING and not any(other.started for other in job.holds if other is not applied)
 
 
 def _replace(book: Book, known: AppliedHold, new: AppliedHold) -> int:
@@ -305,7 +305,7 @@ def _end(book: Book, applied: AppliedHold, at: int, policy: Policy | None, chang
     for job in list(book.jobs.values()):
         if applied in job.holds:
             matched += 1
-            freed += job.state is State.RUNNING and _alone(applied, job)
+            freed += _runs_without(applied, job)
             job.holds = tuple(other for other in job.holds if other is not applied)
             settle.lift(book, job, applied.opens, at, policy, "held")
     who = (None, None, None) if change is None else (change.reason, change.by, change.offset)

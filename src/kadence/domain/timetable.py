@@ -68,8 +68,8 @@ class Timetable:
                 return False
             group = self._groups[timing] = Group(timing, due)
             self._await(group)
-        elif group.passed > (open_from := max(job.floor, not_before - timing.delay - 1)):
-            self._call_back(group, open_from)
+        else:
+            self._call_back(group, job, not_before)
         group.members[job.name] = job
         group.ordered = None
         group.grace = max(group.grace, job.grace)
@@ -132,18 +132,17 @@ class Timetable:
         """A job may fire again: let its group await what it had passed over while the job was kept from firing."""
         group = self._groups.get(timing)
         if group is not None and job.name in group.members:
-            open_from = max(job.floor, not_before - timing.delay - 1)
-            if group.passed > open_from:
-                self._call_back(group, open_from)
-                self.version += 1
+            self._call_back(group, job, not_before)
 
-    def _call_back(self, group: Group, open_from: int) -> None:
-        """A job joins that has due times to decide which the group has passed over: await those first."""
-        due = group.timing.next_after(open_from)
+    def _call_back(self, group: Group, job: Job, not_before: int) -> None:
+        """Where a member has due times to decide which its group has passed over: await those first."""
+        open_from = max(job.floor, not_before - group.timing.delay - 1)
+        due = group.timing.next_after(open_from) if group.passed > open_from else None
         if due is not None and due < group.due:
             self._leave(group)
             group.due, group.instant, group.passed = due, due + group.timing.delay, open_from
             self._await(group)
+            self.version += 1
 
     def _leave(self, group: Group) -> None:
         """Take a group from under the instant it awaits."""
