@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from kadence.domain.holds import Hold
     from kadence.domain.job import AppliedHold
     from kadence.domain.spec import Timing
+    from kadence.domain.stimulus import Rejected
 
 IDS_REMEMBERED: Final = 100
 
@@ -98,6 +99,12 @@ class Book:
     ) -> None:
         """Emit an event."""
         self.decision.happenings.append(Happening(kind, name, before, after, reason, by, offset, detail or {}))
+
+    def say_unreadable(self, topic: str, offset: int, name: str, rejected: Rejected, **more: object) -> None:
+        """Emit the event of a record in our partition of a topic (``state``, ``outcomes``) that cannot be read."""
+        place = {"topic": f"{self.namespace}.{topic}", "partition": self.shard, "offset": offset}
+        excerpt = rejected.excerpt.decode("utf-8", "replace")
+        self.say("record.rejected", name, reason=rejected.error, detail={**place, **more, "excerpt": excerpt})
 
     def restate(self, job: Job, at: int, reason: str | None, by: str | None) -> tuple[State, State]:
         """Bring the job's own state up to date after a transition; returns what people see (before, after)."""

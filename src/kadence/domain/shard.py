@@ -78,17 +78,7 @@ class Shard:
     def _refuse_outcome(self, bad: BadOutcome) -> None:
         book = self.book
         book.decision.records["outcome", "rejected"] += 1
-        book.say(
-            "record.rejected",
-            bad.key,
-            reason=bad.rejected.error,
-            detail={
-                "topic": f"{book.namespace}.outcomes",
-                "partition": book.shard,
-                "offset": bad.offset,
-                "excerpt": bad.rejected.excerpt.decode("utf-8", "replace"),
-            },
-        )
+        book.say_unreadable("outcomes", bad.offset, bad.key, bad.rejected)
 
     def _go_on_from(self, begin: int) -> None:
         """What outcomes the log has lost is not known; it is said, and the shard goes on with those that there are."""

@@ -181,18 +181,7 @@ class Takeover:
         for found, (offset, rejected) in self._found.unreadable.items():
             key = found[:_LONGEST_KEY]
             logger.error("shard %d: %s; it begins anew", self._shard, rejected.error)
-            book.say(
-                "record.rejected",
-                key.partition("/")[2],
-                reason=rejected.error,
-                detail={
-                    "topic": self._env.topic("state"),
-                    "partition": self._shard,
-                    "offset": offset,
-                    "key": key,
-                    "excerpt": rejected.excerpt.decode("utf-8", "replace"),
-                },
-            )
+            book.say_unreadable("state", offset, key.partition("/")[2], rejected, key=key)
 
     def _await_control(self) -> bool:
         tail, now = self._env.tail, self._env.clock.monotonic()
