@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from kadence.domain.book import Book, Cursor
 from kadence.domain.duration import format_time, parse_time
+from kadence.domain.firing import run_id
 from kadence.domain.job import AppliedHold
 from kadence.domain.restore import Memory, rebuild
 from kadence.domain.shard import Shard
-from kadence.domain.stimulus import Outcome, PutJob, TargetChanged, Tick
+from kadence.domain.stimulus import Failure, Outcome, PutJob, TargetChanged, Tick
 from kadence.wire import control, state
-from kadence.wire.execution import run_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +89,8 @@ class Story:
         """An executor reports."""
         instant = START + round((self.now if at is None else at) * 1000)
         job = id_.partition("@")[0].partition("!")[0]
-        self.shard.step(Outcome(self.outcomes, instant, job, id_, status, error), START + round(self.now * 1000))
+        failure = None if error is None else Failure(*error.split(": ", 1))
+        self.shard.step(Outcome(self.outcomes, instant, job, id_, status, failure), START + round(self.now * 1000))
         self.outcomes += 1
 
     def target(self, topic: str, problem: str | None) -> None:
@@ -115,7 +116,7 @@ class Story:
         """One transaction: remember what was decided, and write the state records."""
         decision, book = self.shard.take(), self.shard.book
         self.decisions.append(decision)
-        self.fires += [run_id(fire) for fire in decision.fires]
+        self.fires += [run_id(fire.name, fire.time, fire.command) for fire in decision.fires]
         self.causes += [fire.cause for fire in decision.fires]
         self.values += [fire.spec.payload.data if fire.payload is None else fire.payload for fire in decision.fires]
         self.happenings += decision.happenings

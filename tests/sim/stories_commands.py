@@ -92,7 +92,7 @@ def an_outcome_in_a_foreign_partition_is_passed_on_once() -> None:
     first = bench.machine("w0")
     bench.live(first, 3_000, 0, 1, 2)
     run = bench.executed("a")[0]
-    bench.client.append(OUTCOMES, foreign, b"a", outcome.encode(run, "failed", error={"type": "Boom"}))
+    bench.client.append(OUTCOMES, foreign, b"a", outcome.encode(run, "failed", error=outcome.failure("Boom")))
     bench.live(first, 1_000, 0, 1, 2)
     first.die()
     second = bench.machine("w1")

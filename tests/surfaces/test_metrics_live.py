@@ -121,7 +121,7 @@ def report_failure(broker: Cluster, namespace: str) -> None:
     """Say that a run of ``fragile``, due after it was created, has failed."""
     due = 4_000_000_000_000  # any due time after the creation counts
     appender = KafkaLog(broker.bootstrap_servers).appender()
-    value = outcome.encode(f"fragile@{format_time(due)}", "failed", error={"type": "ValueError", "message": "no"})
+    value = outcome.encode(f"fragile@{format_time(due)}", "failed", error=outcome.failure("ValueError", "no"))
     appender.append(f"{namespace}.outcomes", 0, b"fragile", value)
     appender.close()
 

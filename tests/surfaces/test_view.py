@@ -10,7 +10,7 @@ import pytest
 from kadence.clock import SystemClock
 from kadence.domain.duration import format_time
 from kadence.domain.partition import partition_for
-from kadence.domain.stimulus import Outcome
+from kadence.domain.stimulus import Failure, Outcome
 from kadence.errors import ConfigurationError, UnreachableError
 from kadence.log.memory import MemoryLog
 from kadence.log.memory.faults import Unreachable
@@ -169,7 +169,7 @@ def test_an_errored_job_shows_its_failed_runs() -> None:
     owner.catch_up()
     for offset, hours in enumerate((1, 2)):
         at = SystemClock().wall() + 1
-        owner.outcome(Outcome(offset, at, "a", f"a@{in_hours(hours)}", "failed", "OOM"))
+        owner.outcome(Outcome(offset, at, "a", f"a@{in_hours(hours)}", "failed", Failure("OOM")))
     job = see(log)
     assert (job.state, job.reason, job.next_due) == ("errored", "OOM", None)
     breaker = job_detail(job)["breaker"]

@@ -142,7 +142,7 @@ def events() -> Iterator[str]:
 
 
 def outcomes() -> Iterator[str]:
-    error = {"type": "ValueError", "message": "no", "traceback": "…"}
+    error = outcome.failure("ValueError", "no", "…")
     id_ = "invoices@2026-11-23T09:00:00Z"
     yield record("outcome: succeeded", b"invoices", outcome.encode(id_, "succeeded", finished_at=TEN))
     yield record("outcome: failed", b"invoices", outcome.encode(id_, "failed", error=error))

@@ -12,6 +12,7 @@ from kadence.domain.schedule import Every
 from kadence.domain.spec import Timing
 from kadence.domain.stimulus import BadOutcome, Outcome, Rejected
 from kadence.wire import outcome, state
+from tests.domain.story import at
 from tests.wire import golden
 from tests.wire.test_control import json_values
 
@@ -19,9 +20,24 @@ ID = "a@2026-11-23T09:00:00Z"
 
 
 @pytest.mark.parametrize("status", outcome.STATUSES)
-def test_every_status_is_read(status: str) -> None:
+def test_every_status_is_read(status: outcome.Status) -> None:
     heard = outcome.decode(b"a", outcome.encode(ID, status), 3, 4)
     assert heard == Outcome(3, 4, "a", ID, status)
+
+
+def test_an_outcome_goes_over_the_wire_and_back() -> None:
+    error = outcome.failure("ValueError", "no", "Traceback ...")
+    value = outcome.encode(
+        ID, "snoozed", error=error, started_at=at(1), finished_at=at(2), until=at(3), executor="e-1", result={"n": 1}
+    )
+    assert outcome.decode(b"a", value, 3, 4) == Outcome(3, 4, "a", ID, "snoozed", error, at(1), at(2), at(3), "e-1")
+
+
+def test_a_long_traceback_is_cut_in_its_middle() -> None:
+    cut = outcome.failure("E", traceback="first\n" + "x" * 50_000 + "\nlast").traceback
+    assert len(cut) < outcome.MAX_TRACEBACK + 100
+    assert cut.startswith("first")
+    assert cut.endswith("last")
 
 
 @pytest.mark.parametrize(
@@ -35,9 +51,10 @@ def test_every_status_is_read(status: str) -> None:
     ],
 )
 def test_an_error_becomes_one_line(error: dict[str, str], line: str) -> None:
-    heard = outcome.decode(b"a", outcome.encode(ID, "failed", error=error), 3, 4)
+    heard = outcome.decode(b"a", json.dumps({"id": ID, "status": "failed", "error": error}).encode(), 3, 4)
     assert isinstance(heard, Outcome)
-    assert heard.error == line
+    assert heard.error is not None
+    assert heard.error.line == line
 
 
 @pytest.mark.parametrize(

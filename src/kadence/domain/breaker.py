@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from kadence.domain import settle
-from kadence.domain.duration import format_time, parse_time
+from kadence.domain.firing import read_firing
 from kadence.domain.job import FITNESS, Fitness, Signal, State, Streak, Trouble
 
 if TYPE_CHECKING:
@@ -19,34 +19,18 @@ SUCCEEDED: Final = "succeeded"
 FAILED: Final = "failed"
 
 
-def scheduled_due(outcome: Outcome) -> tuple[str, int] | None:
-    """(run id, due time) of the run an outcome is about, or None where it is no scheduled run of that job.
-
-    Triggered and backfilled runs and probes carry a ``!`` and never count for the breaker. A due time that is not
-    written as kadence writes it names no run: it could be counted twice. Neither does a later firing (``#n``), as
-    this version makes none.
-    """
-    run = outcome.id
-    job, at, due = run.partition("@")
-    if job != outcome.job or not at or "!" in due:
-        return None
-    try:
-        instant = parse_time(due)
-    except ValueError:
-        return None
-    return (run, instant) if format_time(instant) == due else None
-
-
 def hear(book: Book, outcome: Outcome) -> None:
     """Apply an outcome: a failed run joins the streak once, a succeeded one takes out those not due after it."""
     job = book.jobs.get(outcome.job)
     if job is None or job.spec is None or not job.spec.breaker.failures or outcome.status not in {SUCCEEDED, FAILED}:
         return
-    about = scheduled_due(outcome)
+    about = read_firing(outcome.id)
     streak = job.streak or Streak()
-    if about is None or about[1] < job.resumed_at or streak.tripped is not None:
+    if about is None or about.job != outcome.job or about.due is None or not about.scheduled or about.n > 1:
         return
-    run, due = about
+    run, due = about.run, about.due
+    if due < job.resumed_at or streak.tripped is not None:
+        return
     if outcome.status == SUCCEEDED:
         left = tuple(member for member in streak.failed if member[1] > due)
         if left != streak.failed:
@@ -55,7 +39,7 @@ def hear(book: Book, outcome: Outcome) -> None:
         return
     if any(member[0] == run for member in streak.failed):
         return
-    job.streak = Streak((*streak.failed, (run, due)), outcome.error or "failed")
+    job.streak = Streak((*streak.failed, (run, due)), outcome.error.line if outcome.error else "failed")
     book.dirty(job)
     if len(job.streak.failed) >= job.spec.breaker.failures:
         _trip(book, job, job.streak, outcome)

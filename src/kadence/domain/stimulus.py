@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from kadence.domain.holds import Hold
     from kadence.domain.spec import JobSpec, Policy
+
+MAX_LINE: Final = 500
+"""Characters of an error as it is shown in one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,15 +139,36 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """What went wrong in a run, as its executor reported it: bounded texts, the traceback possibly empty."""
+
+    type: str
+    message: str = ""
+    traceback: str = ""
+
+    @property
+    def line(self) -> str:
+        """One line that says what went wrong: ``type: message``."""
+        return " ".join(": ".join(part for part in (self.type, self.message) if part).split())[:MAX_LINE]
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a firing of a run went, as its executor reported it. ``error`` is None or one line about it."""
+    """How a firing of a run went, as its executor reported it. ``id`` is the firing's ``ce_id``.
+
+    Times in ms: ``started_at`` and ``finished_at`` by the executor's clock, ``until`` for ``snoozed`` only.
+    """
 
     offset: int
     timestamp: int
     job: str
     id: str
     status: str
-    error: str | None = None
+    error: Failure | None = None
+    started_at: int | None = None
+    finished_at: int | None = None
+    until: int | None = None
+    executor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

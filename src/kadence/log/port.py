@@ -214,6 +214,38 @@ class Membership(Protocol):
         """Leave the group at once, so that the others are given our partitions. Idempotent."""
 
 
+class LogConsumer(Protocol):
+    """A member of a consumer group that reads what is assigned to it, from where the group has got to. One thread.
+
+    A partition that the group never committed begins at its first record.
+    """
+
+    def poll(self, limit: int, timeout: float) -> list[Record]:
+        """Serve the membership, and return at most ``limit`` committed records, in offset order per partition.
+
+        Waits up to ``timeout`` seconds for the first. To be called every few seconds, however long a record takes to
+        be worked on. Raises `ConfigurationError` where the group or the topic will not have us.
+        """
+
+    def assigned(self) -> frozenset[int]:
+        """The partitions that are ours at this moment."""
+
+    def pause(self, partitions: Collection[int]) -> None:
+        """Return no records of these partitions until `resume`; the membership goes on."""
+
+    def resume(self, partitions: Collection[int]) -> None:
+        """Go on with these partitions where `poll` stopped returning records of them."""
+
+    def commit(self, offsets: Mapping[int, int]) -> None:
+        """Tell the group that everything below these offsets is done, and wait for the answer.
+
+        Offsets of partitions that are not ours are left out. Raises `UnreachableError`: it may or may not be told.
+        """
+
+    def leave(self) -> None:
+        """Leave the group at once, without committing. Idempotent."""
+
+
 class Log(Protocol):
     """A cluster: where readers, writers and the rest come from."""
 

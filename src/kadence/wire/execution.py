@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from kadence.domain.duration import format_time
+from kadence.domain.firing import due_text, run_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,19 +32,6 @@ def _constant(namespace: str, target: Target, is_json: bool) -> tuple[tuple[str,
     return (*found, *own)
 
 
-@lru_cache(maxsize=4096)
-def due_text(instant: int) -> str:
-    """A due time as it stands in ids and headers; asked for by every job of a burst."""
-    return format_time(instant)
-
-
-def run_id(fire: Fire) -> str:
-    """The idempotency key of a run: ``<job>@<due>`` or ``<job>!<id>``."""
-    if fire.command is not None:
-        return f"{fire.name}!{fire.command}"
-    return f"{fire.name}@{due_text(fire.time)}"
-
-
 class Encoder:
     """Encodes the fires of one shard."""
 
@@ -61,7 +48,7 @@ class Encoder:
         """
         name, spec = fire.name, fire.spec
         target, text = spec.target, due_text(fire.time)
-        id_ = f"{name}@{text}" if fire.command is None else f"{name}!{fire.command}"
+        id_ = run_id(name, fire.time, fire.command)
         is_json = spec.payload.is_json or fire.payload is not None
         headers: Headers = [
             *_constant(self._namespace, target, is_json),

@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 from kadence.domain import fields as read
 from kadence.domain.duration import format_time
 from kadence.domain.fields import InvalidError, read_fields
 from kadence.domain.names import job_name
 from kadence.domain.spec import compact_json
-from kadence.domain.stimulus import BadOutcome, Outcome, Rejected
+from kadence.domain.stimulus import BadOutcome, Failure, Outcome, Rejected
 from kadence.wire import strict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+Status = Literal["started", "succeeded", "failed", "cancelled", "expired", "snoozed"]
 STATUSES: Final = ("started", "succeeded", "failed", "cancelled", "expired", "snoozed")
+FINAL: Final = frozenset(STATUSES) - {"started"}
+"""Those that end a firing."""
+MAX_TYPE: Final = 200
+MAX_MESSAGE: Final = 2_000
+MAX_TRACEBACK: Final = 16_000
+"""Characters of an error's parts; longer ones are cut, a traceback in its middle, as both its ends say most."""
 _EXCERPT: Final = 1024
-_LINE: Final = 500
 
 
-def _error(value: object) -> str:
-    """One line that says what went wrong: ``type: message``."""
+def _error(value: object) -> Failure:
     if not isinstance(value, dict):
         msg = f"must be an object with type, message and traceback, not {read.kind_of(value)}"
         raise InvalidError(msg)
-    parts = [str(value[name]) for name in ("type", "message") if value.get(name)]
-    return " ".join(": ".join(parts).split())[:_LINE]
+    given = {name: str(value[name]) for name in ("type", "message", "traceback") if value.get(name)}
+    return failure(given.get("type", ""), given.get("message", ""), given.get("traceback", ""))
+
+
+def failure(type_: str, message: str = "", traceback: str = "") -> Failure:
+    """An error within the bounds of an outcome."""
+    return Failure(type_[:MAX_TYPE], message[:MAX_MESSAGE], _middle_out(traceback))
+
+
+def _middle_out(text: str) -> str:
+    if len(text) <= MAX_TRACEBACK:
+        return text
+    half = MAX_TRACEBACK // 2
+    return f"{text[:half]}\n... {len(text) - 2 * half} characters left out ...\n{text[-half:]}"
 
 
 def _anything(value: object) -> object:
@@ -60,7 +77,11 @@ def decode(key: bytes | None, value: bytes | None, offset: int, timestamp: int) 
         name,
         cast("str", found["id"]),
         cast("str", found["status"]),
-        cast("str | None", found.get("error")),
+        cast("Failure | None", found.get("error")),
+        cast("int | None", found.get("started_at")),
+        cast("int | None", found.get("finished_at")),
+        cast("int | None", found.get("until")),
+        cast("str | None", found.get("executor")),
     )
 
 
@@ -72,11 +93,26 @@ def _read(value: bytes) -> dict[str, object]:
     return found
 
 
-def encode(id_: str, status: str, *, error: Mapping[str, str] | None = None, finished_at: int | None = None) -> bytes:
-    """The value of an outcome record."""
+def encode(  # noqa: PLR0913  an outcome has this many parts, all but two optional
+    id_: str,
+    status: Status,
+    *,
+    error: Failure | None = None,
+    started_at: int | None = None,
+    finished_at: int | None = None,
+    until: int | None = None,
+    executor: str | None = None,
+    result: object = None,
+) -> bytes:
+    """The value of an outcome record; its key is the job's name. Times in ms since the epoch.
+
+    Raises ValueError for a ``result`` that JSON does not have.
+    """
     body: dict[str, object] = {"id": id_, "status": status}
-    if finished_at is not None:
-        body["finished_at"] = format_time(finished_at)
+    times = {"started_at": started_at, "finished_at": finished_at, "until": until}
+    body |= {name: format_time(time) for name, time in times.items() if time is not None}
     if error is not None:
-        body["error"] = dict(error)
+        parts = {"type": error.type, "message": error.message, "traceback": error.traceback}
+        body["error"] = {name: text for name, text in parts.items() if text}
+    body |= {name: value for name, value in (("executor", executor), ("result", result)) if value is not None}
     return compact_json(body)
