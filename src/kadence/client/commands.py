@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from kadence.domain.duration import format_duration, format_time, parse_time
+from kadence.domain import plain
 from kadence.domain.fields import InvalidError
 from kadence.domain.names import job_name
 from kadence.domain.spec import JobSpec, compact_json
@@ -93,41 +93,26 @@ def _checked(kind: str, name: str, key: bytes, value: bytes | None, namespace: s
 
 
 def _plain_mapping(value: Mapping[str, object]) -> dict[str, object]:
-    return {name: _plain(item) for name, item in value.items()}
-
-
-def _plain(value: object) -> object:
-    """Python's own times and durations as the contract's text; the rest as it is."""
-    match value:
-        case datetime():
-            return format_time(instant(value))
-        case timedelta():
-            return format_duration(length(value))
-        case Mapping():
-            return {name: _plain(item) for name, item in value.items()}
-        case list() | tuple():
-            return [_plain(item) for item in value]
-        case _:
-            return value
+    try:
+        return plain.plain_mapping(value)
+    except InvalidError as error:
+        raise InvalidSpecError(str(error)) from error
 
 
 def instant(time: Time) -> int:
     """A time in ms since the epoch. Raises `InvalidSpecError`."""
-    if isinstance(time, datetime):
-        if time.tzinfo is None:
-            raise InvalidSpecError(f"the time {time} has no time zone; give an aware datetime")
-        time = time.isoformat(timespec="milliseconds")
     try:
-        return parse_time(time)
-    except ValueError as error:
+        return plain.instant(time)
+    except InvalidError as error:
         raise InvalidSpecError(str(error)) from error
 
 
 def length(duration: timedelta) -> int:
     """A duration in ms. Raises `InvalidSpecError`."""
-    if duration < timedelta(0):
-        raise InvalidSpecError(f"the duration {duration} must not be negative")
-    return duration // timedelta(milliseconds=1)
+    try:
+        return plain.length(duration)
+    except InvalidError as error:
+        raise InvalidSpecError(str(error)) from error
 
 
 def until(end: Time | timedelta | None, start: int) -> int | None:
