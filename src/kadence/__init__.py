@@ -1,7 +1,9 @@
 """A periodic job runner that lives in Kafka.
 
-`Client` writes what people want and waits until it is in force, `Worker` runs shards, `Settings` configures both,
-and every error is a `KadenceError`. They are imported when first used, so that a client never loads a worker.
+`Client` writes what people want and waits until it is in force, `Worker` runs shards, `Settings` configures both.
+`App` holds handlers in Python, `Run` is what they are given, `Snooze` and `Cancel` are what they raise beside errors.
+Every error of kadence's own is a `KadenceError`. All are imported when first used, so that a client never loads a
+worker, and a module of handlers no Kafka client.
 """
 
 from __future__ import annotations
@@ -13,17 +15,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kadence.client import Client
     from kadence.errors import KadenceError
+    from kadence.executor.app import App
+    from kadence.executor.run import Cancel, Run, Snooze
     from kadence.settings import Settings
     from kadence.worker.worker import Worker
 
-__all__ = ["Client", "KadenceError", "Settings", "Worker", "__version__"]
+__all__ = ["App", "Cancel", "Client", "KadenceError", "Run", "Settings", "Snooze", "Worker", "__version__"]
 
 __version__ = _version("kadence")
 
 _HOMES = {
+    "App": "kadence.executor.app",
+    "Cancel": "kadence.executor.run",
     "Client": "kadence.client",
     "KadenceError": "kadence.errors",
+    "Run": "kadence.executor.run",
     "Settings": "kadence.settings",
+    "Snooze": "kadence.executor.run",
     "Worker": "kadence.worker.worker",
 }
 

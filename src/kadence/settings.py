@@ -75,6 +75,11 @@ def mask(properties: Mapping[str, str]) -> dict[str, str]:
     return {name: _MASK if _SECRET.search(name.lower()) else value for name, value in properties.items()}
 
 
+def secret_values(properties: Mapping[str, str]) -> list[str]:
+    """The values of all librdkafka properties that may be secret, for taking them out of other texts."""
+    return [value for name, value in properties.items() if _SECRET.search(name.lower())]
+
+
 def _flat(table: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     """(property, value) pairs; ``sasl.password = "x"`` without quotes round the key is a table within a table."""
     for key, value in table.items():

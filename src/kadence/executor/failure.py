@@ -1,0 +1,55 @@
+"""An exception as an outcome tells it: its type, its message and where in the user's code it came from; no secrets."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING, Final
+
+from kadence.wire.outcome import failure
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from kadence.domain.stimulus import Failure
+    from kadence.executor.secrets import Mask
+
+_LONGEST: Final = 20_000
+"""Characters of one message that are looked at; an outcome keeps fewer."""
+
+
+def describe(error: BaseException, mask: Mask) -> Failure:
+    """The error, masked and within the bounds of an outcome. Never raises."""
+    return failure(type_name(type(error)), mask(_message(error)), mask(_trace(error)))
+
+
+def type_name(kind: type[BaseException]) -> str:
+    """``billing.errors.CardDeclined``; those of Python itself without a module."""
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)[:_LONGEST]
+    except Exception as broken:  # noqa: BLE001  the user's own __str__
+        return f"(its message cannot be shown: {type(broken).__name__})"
+
+
+def _trace(error: BaseException) -> str:
+    """As Python prints it, without local variables, and from the user's code on."""
+    try:
+        found = traceback.TracebackException(
+            type(error), error, _from_user_code(error.__traceback__), capture_locals=False, compact=True
+        )
+        return "".join(part if len(part) <= _LONGEST else part[:_LONGEST] + "…\n" for part in found.format())
+    except Exception as broken:  # noqa: BLE001  exceptions can be made that Python cannot print
+        return f"(its traceback cannot be shown: {type(broken).__name__})"
+
+
+def _from_user_code(trace: TracebackType | None) -> TracebackType | None:
+    while trace is not None and _is_ours(trace):
+        trace = trace.tb_next
+    return trace
+
+
+def _is_ours(trace: TracebackType) -> bool:
+    return str(trace.tb_frame.f_globals.get("__name__", "")).startswith("kadence.")
