@@ -54,6 +54,7 @@ Exit codes:
 
 VERBS: Final = {
     "apply": ("kadence.cli.apply", "Create or change jobs from files."),
+    "plan": ("kadence.cli.plan", "Show what starting an app's executor would change."),
     "list": ("kadence.cli.show", "List jobs with their state and next due time."),
     "get": ("kadence.cli.show", "Show one job with all that is known of it."),
     "delete": ("kadence.cli.jobs", "Delete jobs and their pauses."),

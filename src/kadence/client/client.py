@@ -6,10 +6,11 @@ import logging
 import os
 import secrets
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
-from kadence.client import commands
+from kadence.client import commands, deploy
 from kadence.client.commands import Command, Signature, Spec
+from kadence.client.deploy import Deployed, Plan
 from kadence.client.ending import ended_at
 from kadence.client.records import Records
 from kadence.client.session import Session
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from kadence.view import HoldView, JobView, View
 
 Wait = bool | float | timedelta
+_DEPLOY_SECONDS: Final = 5.0
+"""What a program that starts waits for a worker to confirm its jobs; there may be none yet."""
 
 _log = logging.getLogger("kadence.client")
 
@@ -160,6 +163,36 @@ class Client(Records):
         signature = Signature(self.by, reason)
         wanted = [commands.put(name, spec, self.namespace, signature) for name, spec in specs.items()]
         return self._put(wanted, wait)
+
+    def plan(self, specs: Mapping[str, Spec], managed_by: str) -> Plan:
+        """What `deploy` would do. Raises `InvalidSpecError`."""
+        wanted = deploy.wanted_specs(specs, managed_by, self.namespace)
+        return self._plan(wanted) if wanted else Plan(())
+
+    def deploy(
+        self, specs: Mapping[str, Spec], managed_by: str, *, strict: bool = False, wait: Wait = _DEPLOY_SECONDS
+    ) -> Deployed:
+        """Create and change the jobs of one program (an app's ``specs()``), writing only what differs from what is so.
+
+        Nothing is deleted, and no pause is touched. A job that is managed by somebody else is left alone, with a
+        warning of the logger ``kadence.client``; ``strict``: raises `ConfigurationError`, and nothing is written.
+        Where a newer ``revision`` is in force, it stays. Nobody has to have confirmed it after ``wait``: it is
+        recorded then. Raises `InvalidSpecError`, and `RejectedError` where a shard refused a record that is not stale.
+        """
+        wanted = deploy.wanted_specs(specs, managed_by, self.namespace)
+        plan = self._plan(wanted) if wanted else Plan(())
+        if strict:
+            deploy.refuse_foreign(plan)
+        signature = Signature(self.by)
+        writing = [commands.put(step.name, wanted[step.name], self.namespace, signature) for step in plan.changes]
+        for sentence in (*plan.warnings(), *unheeded(writing)):
+            _log.warning("%s", sentence)
+        plan, done = deploy.as_it_came_out(plan, self.submit(writing, wait=wait))
+        raise_for([one for one in done if one.fate == "rejected"])
+        return Deployed(plan, done)
+
+    def _plan(self, wanted: Mapping[str, Mapping[str, object]]) -> Plan:
+        return deploy.make_plan(snapshot(self._session().log, self.namespace, self.timeout, only=set(wanted)), wanted)
 
     def delete(self, name: str, *, wait: Wait = True) -> Written:
         """Remove a job's definition and its pause. ``found`` says whether there was either."""

@@ -59,7 +59,16 @@ def view_job(  # noqa: PLR0913  a job is seen through this many glasses
         own=job,
         next_due=None if spec is None else next_due(job, spec.timing, at),
         newer=newer,
+        coming=spec if newer is None or newest is None else _coming(name, spec, newest, namespace),
     )
+
+
+def _coming(name: str, spec: JobSpec | None, newest: Record, namespace: str) -> JobSpec | None:
+    """What a definition that has not been read yet leaves in force: one that is not valid changes nothing."""
+    if newest.value is None:
+        return None
+    found = _decoded(name, newest, namespace)
+    return spec if isinstance(found, Rejected) else found[0]
 
 
 def _in_force(name: str, record: JobRecord, wanted: Wanted | None, namespace: str) -> tuple[JobSpec | None, bytes]:
@@ -89,8 +98,17 @@ def _unapplied(name: str, shard: int, newest: Record, newer: int | None, namespa
     if newer is None:
         reason = f"its shard refused the record at offset {newest.offset}; the events topic says why"
         return JobView(name, shard, "rejected", spec, written, reason=reason, since=newest.timestamp)
-    reason = "no worker has read it yet"
-    return JobView(name, shard, "pending", spec, written, reason=reason, since=newest.timestamp, newer=newer)
+    return JobView(
+        name,
+        shard,
+        "pending",
+        spec,
+        written,
+        reason="no worker has read it yet",
+        since=newest.timestamp,
+        newer=newer,
+        coming=spec,
+    )
 
 
 def _decoded(name: str, record: Record, namespace: str) -> tuple[JobSpec, bytes] | Rejected:

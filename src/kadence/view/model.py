@@ -32,7 +32,8 @@ class JobView:
 
     ``spec`` is the definition in force (for an unapplied job: the one that waits), ``written`` the JSON that it was
     written as. ``own`` is its shard's record of it, None where there is none. ``newer``: the offset
-    of a definition (or its deletion) that the shard has not read yet. ``next_due`` is None where nothing will fire.
+    of a definition (or its deletion) that the shard has not read yet. ``coming``: the definition in force once it has
+    read everything, None where there will be none. ``next_due`` is None where nothing will fire.
     ``heard``: when its shard's owner last wrote a cursor (broker time); None: no worker ever ran the shard.
     """
 
@@ -48,6 +49,7 @@ class JobView:
     own: Job | None = None
     next_due: int | None = None
     newer: int | None = None
+    coming: JobSpec | None = None
     heard: int | None = None
 
     @property

@@ -1,0 +1,64 @@
+"""The verb `plan`: what deploying the jobs of an app would change. It writes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from kadence.cli.context import Invocation, connection_options
+from kadence.cli.output import note, print_json, print_table
+from kadence.cli.values import output_option
+
+if TYPE_CHECKING:
+    from kadence.cli.values import Output
+    from kadence.client import Plan, Step
+
+
+@click.command
+@click.argument("place", metavar="MODULE:APP")
+@click.option("--exit-code", is_flag=True, help="Leave with 1 where there is something to change, else with 0.")
+@output_option
+@connection_options
+@click.pass_obj
+def plan_command(
+    invocation: Invocation,
+    place: str,
+    exit_code: bool,  # noqa: FBT001  click passes options by position or name as it likes
+    output: Output,
+) -> None:
+    """Show what starting an executor of this app would change. Nothing is written.
+
+    MODULE is imported with the current directory on Python's path; APP is the kadence.App in it.
+    """
+    from kadence.executor.app import load_app  # noqa: PLC0415  what it imports is the user's
+
+    app = load_app(place)
+    handlers = app.handlers  # every payload's type is known, or that is said now
+    with invocation.client() as client:
+        plan = client.plan(app.specs(), app.name)
+    if output == "json":
+        print_json([_document(step) for step in plan.steps])
+    elif handlers:
+        print_table(("JOB", "WHAT", "FIELDS"), [_row(step) for step in plan.steps])
+    for sentence in plan.warnings():
+        note(f"warning: {sentence}")
+    note(_summary(app.name, plan))
+    if exit_code and plan.changes:
+        raise click.exceptions.Exit(1)
+
+
+def _document(step: Step) -> dict[str, object]:
+    return {"name": step.name, "what": step.what, "fields": list(step.fields), "why": step.why}
+
+
+def _row(step: Step) -> tuple[str, str, str]:
+    return step.name, step.what, step.why or ", ".join(step.fields)
+
+
+def _summary(app: str, plan: Plan) -> str:
+    if not plan.steps:
+        return f"app {app} has no jobs"
+    counts = {what: sum(step.what == what for step in plan.steps) for what in ("created", "changed")}
+    told = " and ".join(f"{count} would be {what}" for what, count in counts.items() if count)
+    return f"app {app}: {told or 'nothing would change'}"
