@@ -22,7 +22,7 @@ _VALUE: Final = r"""b?"(?:[^"\\\n]|\\.)*"|b?'(?:[^'\\\n]|\\.)*'|[^\s,;&()\[\]{}"
 _RULES: Final = (
     # What is between the colon and the last @ of an address, as in postgresql://app:secret@db/billing.
     (re.compile(r"(://[^\s:/@]*:)[^\s/]+(?=@)"), rf"\1{MASKED}"),
-    (re.compile(r"((?:proxy-)?authorization[\"']?\s*[:=,]\s*b?[\"']?)[^\r\n\"']+", re.IGNORECASE), rf"\1{MASKED}"),
+    (re.compile(r"((?:proxy-)?authorization[\"']?\s*[:=,]\s*(?:b?[\"'])?)[^\r\n\"']+", re.IGNORECASE), rf"\1{MASKED}"),
     (re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}"), rf"\1 {MASKED}"),
     # password=…, "api_key": "…", SECRET_TOKEN: …
     (re.compile(rf"(?<![\w.-])([\w.-]*{_NAME}[\"']?\s*[=:]\s*)(?:{_VALUE})", re.IGNORECASE), rf"\1{MASKED}"),

@@ -78,7 +78,7 @@ def declared_payload(
         return payload_of(name, Any)
     if typing.get_origin(kind) is not Run:
         raise ConfigurationError(
-            f"job {name}: its handler {function_name(function)} takes a {shown(kind)}, but it is given a run; "
+            f"job {name}: its handler {function_name(function)} takes {shown(kind)}, but it is given a run; "
             f"write {parameter.name}: Run[{shown(kind)}], and its payload is one"
         )
     return payload_of(name, typing.get_args(kind)[0])
