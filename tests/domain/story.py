@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 from kadence.domain.book import Book, Cursor
 from kadence.domain.duration import format_time, parse_time
-from kadence.domain.firing import run_id
-from kadence.domain.job import AppliedHold
+from kadence.domain.firing import firing_id, run_id
+from kadence.domain.job import AppliedHold, Run
 from kadence.domain.restore import Memory, rebuild
 from kadence.domain.shard import Shard
-from kadence.domain.stimulus import Failure, Outcome, PutJob, TargetChanged, Tick
+from kadence.domain.stimulus import Failure, Outcome, OutcomesHeard, PutJob, TargetChanged, Tick
 from kadence.wire import control, state
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kadence.domain.decision import Decision, Happening
+    from kadence.domain.decision import DeadLetter, Decision, Happening
     from kadence.domain.job import Job
     from kadence.domain.stimulus import Change
 
@@ -50,6 +50,7 @@ class Story:
         self.causes: list[str] = []
         self.values: list[bytes] = []
         self.happenings: list[Happening] = []
+        self.letters: list[DeadLetter] = []
         self.missed: dict[str, int] = {}
         self.dropped: dict[str, int] = {}
         self.refused: list[tuple[int, str]] = []
@@ -105,6 +106,8 @@ class Story:
     def tick(self, now: float, limit: int = NO_LIMIT, rounds: int | None = None) -> bool:
         """Let it be ``now`` and decide until nothing is left, or so many rounds; commits after each round."""
         self.now = now
+        if self.shard.awaits_outcomes(at(now)):  # every outcome that there is was applied when it was reported
+            self.shard.step(OutcomesHeard(at(now)), at(now))
         more, done = True, 0
         while more and (rounds is None or done < rounds):
             more = self.shard.step(Tick(limit), at(now))
@@ -116,7 +119,7 @@ class Story:
         """One transaction: remember what was decided, and write the state records."""
         decision, book = self.shard.take(), self.shard.book
         self.decisions.append(decision)
-        self.fires += [run_id(fire.name, fire.time, fire.command) for fire in decision.fires]
+        self.fires += [firing_id(run_id(fire.name, fire.time, fire.command), fire.n) for fire in decision.fires]
         self.causes += [fire.cause for fire in decision.fires]
         self.values += [fire.spec.payload.data if fire.payload is None else fire.payload for fire in decision.fires]
         self.happenings += decision.happenings
@@ -130,6 +133,11 @@ class Story:
         for name in decision.jobs:
             job = book.jobs.get(name)
             self._put(b"job/" + name.encode(), None if job is None else state.encode_job(job))
+        for name, run in decision.runs:
+            job = book.jobs.get(name)
+            found = None if job is None else job.runs.get(run) or job.past.get(run)
+            self._put(b"run/" + run.encode(), None if found is None else state.encode_run(found))
+        self.letters += decision.letters
         for name in decision.holds:
             hold = book.holds.get(name)
             self._put(b"hold/" + name.encode(), None if hold is None else state.encode_hold(hold))
@@ -151,6 +159,10 @@ class Story:
                 memory.jobs[name] = read.job
                 if read.spec is not None:
                     memory.specs[name] = read.spec
+            elif kind == "run":
+                run = state.decode_run(name, value)
+                assert isinstance(run, Run), run
+                memory.runs.setdefault(name.partition("@")[0].partition("!")[0], {})[name] = run
             elif kind == "hold":
                 hold = state.decode_hold(name, value)
                 assert isinstance(hold, AppliedHold), hold

@@ -53,8 +53,8 @@ def test_a_success_takes_out_what_is_not_due_after_it_in_whatever_order_they_arr
 
 def test_triggered_runs_and_other_statuses_do_not_count() -> None:
     story = breaking(failures=1)
-    for status in ("cancelled", "expired", "snoozed", "started"):
-        story.outcome(run(10), status)
+    for second, status in ((20, "cancelled"), (30, "expired"), (40, "snoozed"), (50, "started")):
+        story.outcome(run(second), status)
     story.outcome("a!manual", "failed")
     story.outcome(f"a@{when(10)}!again", "failed")
     story.outcome("a@nonsense", "failed")
@@ -64,12 +64,14 @@ def test_triggered_runs_and_other_statuses_do_not_count() -> None:
     assert story.job().state is State.ERRORED
 
 
-def test_without_a_breaker_failures_change_nothing() -> None:
+def test_without_a_breaker_failures_are_shown_and_change_nothing() -> None:
     story = breaking(failures=0)
     for second in range(10, 60, 10):
         story.outcome(run(second), "failed")
     assert story.job().state is State.RUNNING
-    assert story.commit().jobs == {}
+    assert [due for due, _ in story.job().streak.failed] == [run(second) for second in range(10, 60, 10)]  # type: ignore[union-attr]
+    story.tick(75)
+    assert story.dues()[-1] == 70
 
 
 def test_a_resume_closes_the_breaker_and_runs_due_before_it_count_no_more() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from kadence.domain.decision import Decision, Fire, Happening
+from kadence.domain.agenda import Agenda
+from kadence.domain.decision import Decision, Happening
 from kadence.domain.job import Fitness, Job, Operator, State, effective_state, seen
 from kadence.domain.partition import partition_for
 from kadence.domain.timetable import Timetable
@@ -14,7 +16,7 @@ from kadence.domain.timetable import Timetable
 if TYPE_CHECKING:
     from kadence.domain.holds import Hold
     from kadence.domain.job import AppliedHold
-    from kadence.domain.spec import Timing
+    from kadence.domain.spec import JobSpec, Timing
     from kadence.domain.stimulus import Rejected
 
 IDS_REMEMBERED: Final = 100
@@ -48,6 +50,13 @@ class Book:
         self.ending: dict[str, Job] = {}
         self.problems: dict[str, str] = {}
         self.targets: dict[str, dict[str, Job]] = {}
+        self.dead_letters = f"{namespace}.dead_letters"
+        self.letter_topics: Counter[str] = Counter({self.dead_letters: 1})
+        self.serial = 0
+        """How many jobs run one at a time: those need to know of every outcome before a due time is decided."""
+        self.agenda = Agenda()
+        self.deadlines = Agenda()
+        """What depends on outcomes that may be on their way; the agenda is the rest."""
         self.heard = 0
         self.graves: dict[str, Job] = {}
         self._next_grave = 0
@@ -75,11 +84,20 @@ class Book:
         """
         return max(timestamp, self.cursor.through + 1)
 
-    def fire(self, job: Job, due: int, cause: str) -> None:
-        """Emit the execution of one due time."""
-        if job.spec is not None:
-            self.decision.fires.append(Fire(job.name, job.spec, due, cause))
-            self.decision.instants[due + job.spec.timing.delay] += 1
+    def define(self, job: Job, spec: JobSpec) -> None:
+        """Give a job its definition; `undefine` comes first where it has another."""
+        job.define(spec)
+        self.serial += spec.serial
+        if spec.dead_letters.topic is not None:
+            self.letter_topics[spec.dead_letters.topic] += 1
+
+    def undefine(self, job: Job) -> None:
+        """Take a job's definition away."""
+        spec, job.spec, job.serial = job.spec, None, False
+        if spec is not None:
+            self.serial -= spec.serial
+            if (topic := spec.dead_letters.topic) is not None:
+                self.letter_topics -= Counter({topic: 1})
 
     def dirty(self, job: Job) -> None:
         """The job's state record must be written with this transaction."""

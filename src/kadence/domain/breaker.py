@@ -1,55 +1,138 @@
-"""The breaker's side: failed runs take a job out of service, and so does a target that cannot be written."""
+"""The breaker's side: failed runs take a job out of service, and so does a target that cannot be written.
+
+A streak of failed runs opens the breaker. From then on the job fires nothing but triggers, until a resume closes it,
+or a *probe* (half-open): one run of one attempt whose outcome alone decides.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from kadence.domain import settle
-from kadence.domain.firing import read_firing
-from kadence.domain.job import FITNESS, Fitness, Signal, State, Streak, Trouble
+from kadence.domain import launch, settle
+from kadence.domain.decision import Fire
+from kadence.domain.firing import run_id
+from kadence.domain.job import FITNESS, Fitness, Run, RunStatus, Signal, State, Streak, Trouble, seen
+from kadence.domain.names import PROBE_PREFIX
 
 if TYPE_CHECKING:
     from kadence.domain.book import Book
     from kadence.domain.job import Job
     from kadence.domain.spec import JobSpec
-    from kadence.domain.stimulus import Outcome
 
-SUCCEEDED: Final = "succeeded"
-FAILED: Final = "failed"
+SHOWN: Final = 100
+"""Failed runs that are remembered, the newest, where no breaker counts them: they are only shown."""
 
 
-def hear(book: Book, outcome: Outcome) -> None:
-    """Apply an outcome: a failed run joins the streak once, a succeeded one takes out those not due after it."""
-    job = book.jobs.get(outcome.job)
-    if job is None or job.spec is None or not job.spec.breaker.failures or outcome.status not in {SUCCEEDED, FAILED}:
-        return
-    about = read_firing(outcome.id)
+def run_failed(book: Book, job: Job, run: str, due: int, at: int, reason: str) -> None:
+    """A run of the schedule failed for good at ``at``: it joins the streak, once, and may trip the breaker."""
     streak = job.streak or Streak()
-    if about is None or about.job != outcome.job or about.due is None or not about.scheduled or about.n > 1:
+    if job.spec is None or due < job.resumed_at or streak.tripped is not None:
         return
-    run, due = about.run, about.due
-    if due < job.resumed_at or streak.tripped is not None:
+    if any(member == run for member, _ in streak.failed):
         return
-    if outcome.status == SUCCEEDED:
-        left = tuple(member for member in streak.failed if member[1] > due)
-        if left != streak.failed:
-            job.streak = replace(streak, failed=left) if left else None
-            book.dirty(job)
-        return
-    if any(member[0] == run for member in streak.failed):
-        return
-    job.streak = Streak((*streak.failed, (run, due)), outcome.error.line if outcome.error else "failed")
+    failures = job.spec.breaker.failures
+    job.streak = streak = Streak((*streak.failed, (run, due))[-(failures or SHOWN) :], reason)
     book.dirty(job)
-    if len(job.streak.failed) >= job.spec.breaker.failures:
-        _trip(book, job, job.streak, outcome)
+    if failures and len(streak.failed) >= failures:
+        _trip(book, job, streak, at)
 
 
-def _trip(book: Book, job: Job, streak: Streak, outcome: Outcome) -> None:
+def run_succeeded(book: Book, job: Job, due: int) -> None:
+    """A run of the schedule succeeded: those failed ones that are not due after it leave the streak."""
+    streak = job.streak
+    if streak is None or streak.tripped is not None or due < job.resumed_at:
+        return
+    left = tuple(member for member in streak.failed if member[1] > due)
+    if left != streak.failed:
+        job.streak = replace(streak, failed=left) if left else None
+        book.dirty(job)
+
+
+def _trip(book: Book, job: Job, streak: Streak, at: int) -> None:
     expected = FITNESS[job.fitness, Signal.TRIP]
     reason = streak.last_error or "failed"
-    job.streak = replace(streak, tripped=Trouble(book.kept_from(outcome.timestamp), reason))
-    _errored(book, job, outcome.timestamp, reason, "failures", expected)
+    job.streak = replace(streak, tripped=Trouble(book.kept_from(at), reason))
+    book.decision.trips += 1
+    _errored(book, job, at, reason, "failures", expected)
+    _plan_probe(book, job, at)
+
+
+def _plan_probe(book: Book, job: Job, at: int) -> None:
+    """Name the instant of the next probe, counted from ``at``; the more have failed, the longer the wait."""
+    streak = job.streak
+    if job.spec is None or streak is None or streak.tripped is None:
+        return
+    wait = job.spec.breaker.wait(streak.probes)
+    job.streak = replace(streak, probe_at=None if wait is None else at + wait)
+    book.dirty(job)
+    if wait is not None:
+        book.agenda.add(at + wait, job.name)
+
+
+def replan(book: Book, job: Job, at: int) -> None:
+    """An edit at ``at`` says anew whether and when an open breaker is probed; a probe under way counts as before."""
+    streak = job.streak
+    if streak is not None and streak.tripped is not None and _probe_under_way(job, streak) is None:
+        _plan_probe(book, job, at)
+
+
+def _probe_run(job: Job, streak: Streak) -> str:
+    return run_id(job.name, 0, f"{PROBE_PREFIX}{streak.probe_at}")
+
+
+def _probe_under_way(job: Job, streak: Streak) -> Run | None:
+    return None if streak.probe_at is None else job.runs.get(_probe_run(job, streak))
+
+
+def probe(book: Book, job: Job) -> bool:
+    """Make the probe whose time has come, unless it waits: for a pause, a hold, the target, or an earlier run."""
+    streak, spec, now = job.streak, job.spec, book.now
+    if spec is None or streak is None or streak.tripped is None or streak.probe_at is None or streak.probe_at > now:
+        return False
+    run = _probe_run(job, streak)
+    waits = job.kept_by_people(now) or job.lost is not None or (job.serial and job.occupied(now) is not None)
+    if waits or run in job.runs or run in job.past:
+        return False
+    fire = Fire(job.name, spec, now, "probe", f"{PROBE_PREFIX}{streak.probe_at}")
+    book.decision.fires.append(fire)
+    launch.remember(book, job, Run(run, now, "probe", now, expires=fire.expires(now)))
+    shown = seen(job.state, job)
+    book.say("job.probing", job.name, before=shown, after=shown, reason=streak.last_error, detail={"run": run})
+    return True
+
+
+def probe_ended(book: Book, job: Job, run: Run, at: int) -> None:
+    """A probe has its final outcome. Only that of the probe under way counts: not of one from before a resume."""
+    streak = job.streak
+    if streak is None or streak.tripped is None or _probe_run(job, streak) != run.id:
+        return
+    if run.status is RunStatus.SUCCEEDED:
+        _recover(book, job, streak.tripped, at)
+        return
+    if run.status in {RunStatus.FAILED, RunStatus.TIMED_OUT}:
+        reason = run.error or "failed"
+        tripped = replace(streak.tripped, reason=reason)
+        job.streak = replace(streak, probes=streak.probes + 1, last_error=reason, tripped=tripped)
+        book.restate(job, at, job.reason, job.by)
+    _plan_probe(book, job, at)
+
+
+def _recover(book: Book, job: Job, tripped: Trouble, at: int) -> None:
+    """The breaker closes: the failures that had opened it are forgotten."""
+    expected = FITNESS[job.fitness, Signal.RECOVER]
+    job.streak = None
+    assert job.fitness is expected  # noqa: S101  the table and the record agree
+    _say_recovered(book, job, at, "a probe succeeded", "probe")
+    settle.lift(book, job, tripped.since, at, None, "errored")
+
+
+def _say_recovered(book: Book, job: Job, at: int, reason: str, label: str) -> None:
+    why, who = (job.pause.reason, job.pause.by) if job.pause is not None and job.pause.active else (None, None)
+    before, after = book.restate(job, at, why, who)
+    book.say("job.recovered", job.name, before=before, after=after, reason=reason)
+    book.transition(before, after, label)
+    book.decision.prompt = True
 
 
 def _errored(book: Book, job: Job, at: int, reason: str, label: str, expected: Fitness) -> None:
@@ -119,9 +202,5 @@ def _find(book: Book, job: Job, at: int) -> None:
         return
     since = job.lost.since
     job.lost = None
-    why, who = (job.pause.reason, job.pause.by) if job.pause is not None and job.pause.active else (None, None)
-    before, after = book.restate(job, book.now, why, who)
-    book.say("job.recovered", job.name, before=before, after=after, reason="target can be written again")
-    book.transition(before, after, "target")
-    book.decision.prompt = True
+    _say_recovered(book, job, book.now, "target can be written again", "target")
     settle.lift(book, job, since, at, None, "errored")

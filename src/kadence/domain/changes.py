@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kadence.domain import breaker, pausing, settle
+from kadence.domain import breaker, launch, pausing, settle
 from kadence.domain.book import IDS_REMEMBERED
 from kadence.domain.decision import Fire, Refusal
 from kadence.domain.job import NO_OFFSET, Job, Operator, Owed, Rejection, Stage, State, seen
@@ -169,10 +169,11 @@ def _check_memory(job: Job, known: JobSpec) -> None:
 
 def _create(book: Book, job: Job, change: Change, spec: JobSpec) -> None:
     """A job that was not there: its first due time is the first after the record's broker time."""
-    job.resumed_at = change.timestamp
+    job.created_at = job.resumed_at = change.timestamp
     job.since, job.finished = change.timestamp, False
     job.floor = max(job.floor, _first_floor(spec, change.timestamp))
-    job.spec, job.grace = spec, spec.catch_up.grace
+    book.define(job, spec)
+    launch.attend_all(book, job)  # half a transaction may have kept some of it
     if job.owed:  # half a transaction kept the job, but not the cursor
         book.owing[job.name] = job
     if spec.paused:
@@ -202,9 +203,11 @@ def _edit(book: Book, job: Job, change: Change, known: JobSpec, spec: JobSpec) -
         settle.draw_line(book, job, at=change.timestamp if pausing.enters(book, job, spec.tags) else 0)
     book.timetable.remove(job, known.timing)
     book.ending.pop(job.name, None)
-    job.spec, job.grace = spec, spec.catch_up.grace
+    book.undefine(job)
+    book.define(job, spec)
     if retimed:
         job.finished = False
+    _edit_runs(book, job, known, change.timestamp)
     if known.target != spec.target:
         breaker.use_target(book, job, spec)
     if retagged:
@@ -228,6 +231,14 @@ def _edit(book: Book, job: Job, change: Change, known: JobSpec, spec: JobSpec) -
         book.timetable.add(job, spec.timing, book.first_open())
     if known.target != spec.target:
         breaker.changed_target(book, job, spec, change.timestamp)
+
+
+def _edit_runs(book: Book, job: Job, known: JobSpec, at: int) -> None:
+    """Runs that are under way have the new ``timeout``, and an open breaker the new probes."""
+    if job.spec is not None and known.timeout != job.spec.timeout:
+        launch.attend_all(book, job)
+    if job.spec is not None and known.breaker != job.spec.breaker:
+        breaker.replan(book, job, at)
 
 
 def _first_floor(spec: JobSpec, timestamp: int) -> int:
@@ -305,8 +316,11 @@ def delete(book: Book, job: Job, timestamp: int, change: Change | None = None) -
     before, job.lost = seen(job.state, job), None
     breaker.leave_target(book, job, spec)
     book.timetable.remove(job, timing)
-    job.spec, job.spec_offset, job.rejection, job.streak = None, NO_OFFSET, None, None
+    book.undefine(job)
+    launch.forget_all(book, job)
+    job.spec_offset, job.rejection, job.streak = NO_OFFSET, None, None
     job.owed, job.holds, job.finished, job.ids = (), (), False, ()
+    job.created_at = job.succeeded_at = 0
     book.owing.pop(job.name, None)
     book.ending.pop(job.name, None)
     job.refresh_blocked()
@@ -330,4 +344,4 @@ def _trigger(book: Book, change: Change, id_: str, payload: bytes | None) -> Non
         raise Refused(job.lost.reason)
     job.ids = (*job.ids, id_)[-IDS_REMEMBERED:]
     book.dirty(job)
-    book.decision.fires.append(Fire(job.name, job.spec, book.now, "trigger", id_, payload))
+    launch.launch(book, job, Fire(job.name, job.spec, book.now, "trigger", id_, payload))

@@ -24,6 +24,7 @@ _SIGNALS: Final[Mapping[Signal, str]] = {
     Signal.LIFT: "`pause/<name>` with null, or its key absent at a takeover",
     Signal.EXPIRE: "the pause's `until` has come",
     Signal.TRIP: "as many failed runs as `breaker.failures` stand in the streak",
+    Signal.RECOVER: "the probe run that `breaker.probe_after` asks for succeeded",
     Signal.LOSE_TARGET: "the target topic cannot be written, or took a record no more",
     Signal.FIND_TARGET: "the target topic can be written again, or the job has another target",
 }

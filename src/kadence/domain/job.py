@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Signal(Enum):
     TRIP = "failures reached"
     LOSE_TARGET = "target lost"
     FIND_TARGET = "target found"
+    RECOVER = "probe succeeded"
 
 
 _Axis = TypeVar("_Axis", bound=Enum)
@@ -83,6 +85,8 @@ FITNESS: Final[Mapping[tuple[Fitness, Signal], Fitness]] = {
     (Fitness.TRIPPED, Signal.LOSE_TARGET): Fitness.TRIPPED_AND_LOST,
     (Fitness.LOST, Signal.FIND_TARGET): Fitness.CLOSED,
     (Fitness.TRIPPED_AND_LOST, Signal.FIND_TARGET): Fitness.TRIPPED,
+    (Fitness.TRIPPED, Signal.RECOVER): Fitness.CLOSED,
+    (Fitness.TRIPPED_AND_LOST, Signal.RECOVER): Fitness.LOST,
 }
 """Total: every state of the breaker's axis under every signal."""
 
@@ -123,11 +127,73 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Streak:
-    """The breaker's memory: failed runs (run id to due time), the last error, and when it tripped (if it did)."""
+    """The breaker's memory: failed runs (run id to due time), the last error, and when it tripped (if it did).
+
+    ``probe_at``: the instant that names the next probe, or the one under way; None: there will be none. ``probes``:
+    how many have failed since it tripped.
+    """
 
     failed: tuple[tuple[str, int], ...] = ()
     last_error: str | None = None
     tripped: Trouble | None = None
+    probe_at: int | None = None
+    probes: int = 0
+
+
+class RunStatus(StrEnum):
+    """Where a run stands. Those up to ``snoozed`` are open, or wait for the next firing; the others are final."""
+
+    FIRED = "fired"
+    STARTED = "started"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    SNOOZED = "snoozed"
+    SUCCEEDED = "succeeded"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Due times that were left out because this run was not over: how many, the first and the last (ms)."""
+
+    count: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run that is remembered: open until it has a final outcome, then for an hour. Instants in ms.
+
+    ``time``: its due time; of a trigger or probe, when it was decided. ``n`` counts firings, ``attempt`` those that
+    used up an attempt; ``fired``, ``started`` and ``expires`` are of the current firing. ``next_at``: when it is fired
+    again. ``payload``: what a trigger brought instead of the job's own.
+    """
+
+    id: str
+    time: int
+    cause: str
+    fired: int
+    n: int = 1
+    attempt: int = 1
+    status: RunStatus = RunStatus.FIRED
+    started: int | None = None
+    expires: int | None = None
+    next_at: int | None = None
+    settled_at: int | None = None
+    error: str | None = None
+    payload: bytes | None = None
+    skipped: Skipped | None = None
+
+    def occupies(self, now: int) -> bool:
+        """Whether a job that runs one at a time waits for it; one that nobody began in time does not count."""
+        waits = self.next_at is not None or self.started is not None
+        return waits or self.expires is None or now < self.expires
+
+
+NO_RUNS: Final[Mapping[str, Run]] = MappingProxyType({})
 
 
 class Stage(StrEnum):
@@ -194,12 +260,14 @@ class Job:
     """What a shard remembers of one job. Mutable, owned by exactly one shard, dies with it.
 
     ``floor``: due times up to here are settled, whatever the cursor says. ``blocked`` is True while any pause, hold
-    or trouble is recorded, whether or not its window is open: the fast path asks nothing else.
+    or trouble is recorded, whether or not its window is open: the fast path asks that and ``serial``, nothing else.
+    ``runs`` are open, ``past`` are over and remembered for an hour; both by run id, oldest first.
     """
 
     __slots__ = (
         "blocked",
         "by",
+        "created_at",
         "finished",
         "floor",
         "grace",
@@ -208,15 +276,19 @@ class Job:
         "lost",
         "name",
         "owed",
+        "past",
         "pause",
         "reason",
         "rejection",
         "resumed_at",
+        "runs",
+        "serial",
         "since",
         "spec",
         "spec_offset",
         "state",
         "streak",
+        "succeeded_at",
     )
 
     def __init__(self, name: str) -> None:
@@ -236,10 +308,19 @@ class Job:
         self.holds: tuple[AppliedHold, ...] = ()
         self.streak: Streak | None = None
         self.lost: Trouble | None = None
+        self.created_at = 0
         self.resumed_at = 0
+        self.succeeded_at = 0
+        self.serial = False
+        self.runs: Mapping[str, Run] = NO_RUNS
+        self.past: Mapping[str, Run] = NO_RUNS
         self.owed: tuple[Owed, ...] = ()
         self.ids: tuple[str, ...] = ()
         self.rejection: Rejection | None = None
+
+    def define(self, spec: JobSpec) -> None:
+        """Take over a definition, and what of it the fast path asks for."""
+        self.spec, self.grace, self.serial = spec, spec.catch_up.grace, spec.serial
 
     @property
     def operator(self) -> Operator:
@@ -271,11 +352,17 @@ class Job:
         What was applied keeps it at once, even where its record's broker time is still ahead of this clock: its
         writer may have been told already that the job fires nothing any more.
         """
+        return self.kept_by_people(now) or self.fitness is not Fitness.CLOSED
+
+    def kept_by_people(self, now: int) -> bool:
+        """Whether a pause or a hold keeps the job from firing."""
         return (
-            (self.pause is not None and self.pause.active and (self.pause.until is None or now < self.pause.until))
-            or any(not hold.ended and hold.hold.covers(now) for hold in self.holds)
-            or self.fitness is not Fitness.CLOSED
-        )
+            self.pause is not None and self.pause.active and (self.pause.until is None or now < self.pause.until)
+        ) or any(not hold.ended and hold.hold.covers(now) for hold in self.holds)
+
+    def occupied(self, now: int) -> Run | None:
+        """The earliest run that a job which runs one at a time waits for, or None."""
+        return next((run for run in self.runs.values() if run.occupies(now)), None)
 
     def windows(self) -> Iterator[tuple[int, int | None]]:
         """The firing instants [since, end) that each pause, hold and trouble keeps from firing; None: no end."""

@@ -14,6 +14,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
+from kadence.domain import launch
 from kadence.domain.job import Owed, Stage
 
 if TYPE_CHECKING:
@@ -90,11 +91,13 @@ def _run_owed_of(book: Book, job: Job, limit: int) -> int:
     if not _can_run(book, job):
         return 0
     done, left = 0, []
+    if job.serial:  # the next one when this one is over
+        limit = 1
     for owed in job.owed:
         position, due = owed.low, owed.timing.next_after(owed.low)
         if owed.stage is Stage.RUNNING:
             while due is not None and due <= owed.high and done < limit:
-                book.fire(job, due, "catch_up")
+                launch.fire(book, job, due, "catch_up")
                 done += 1
                 position, due = due, owed.timing.next_after(due)
         if due is not None and due <= owed.high:
@@ -111,4 +114,6 @@ def can_run_owed(book: Book) -> bool:
 
 def _can_run(book: Book, job: Job) -> bool:
     runs = any(owed.stage is Stage.RUNNING for owed in job.owed)
+    if job.serial and job.occupied(book.now) is not None:
+        return False
     return runs and not (job.blocked and job.kept_now(book.now))

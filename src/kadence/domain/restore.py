@@ -11,15 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from kadence.domain import changes, pausing
-from kadence.domain.job import NO_OFFSET, Operator
+from kadence.domain import changes, launch, pausing
+from kadence.domain.job import NO_OFFSET, NO_RUNS, Operator, RunStatus
 from kadence.domain.stimulus import DeleteJob, PauseJob, PutJob, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kadence.domain.book import Book
-    from kadence.domain.job import AppliedHold, Job
+    from kadence.domain.job import AppliedHold, Job, Run
     from kadence.domain.spec import JobSpec
     from kadence.domain.stimulus import Change, Wish
 
@@ -29,6 +29,7 @@ class Memory:
     """What a shard's state records say, besides the cursor. ``specs``: last good specs kept under a rejected one."""
 
     jobs: dict[str, Job] = field(default_factory=dict)
+    runs: dict[str, dict[str, Run]] = field(default_factory=dict)
     specs: dict[str, JobSpec] = field(default_factory=dict)
     holds: dict[str, AppliedHold] = field(default_factory=dict)
 
@@ -43,7 +44,11 @@ def rebuild(book: Book, memory: Memory, wanted: Mapping[tuple[str, str], Change]
     book.holds.update(memory.holds)
     for name, job in memory.jobs.items():
         book.jobs[name] = job
+        _restore_runs(job, memory.runs.get(name, {}))
         _restore_job(book, job, _spec_of(book, job, memory, wanted), wanted)
+    for name, runs in memory.runs.items():
+        if name not in memory.jobs:
+            book.decision.runs.update(((name, run), None) for run in runs)
     _withdraw_absent(book, wanted)
     _restore_wakes(book)
     for key, change in wanted.items():
@@ -69,6 +74,15 @@ def _torn(book: Book, offset: int) -> bool:
     return offset >= book.cursor.control
 
 
+def _restore_runs(job: Job, runs: dict[str, Run]) -> None:
+    """Give a remembered job its runs, oldest first."""
+    in_order = sorted(runs.values(), key=lambda run: (run.settled_at or run.fired, run.id))
+    job.runs = {run.id: run for run in in_order if run.settled_at is None} or NO_RUNS
+    job.past = {run.id: run for run in in_order if run.settled_at is not None} or NO_RUNS
+    successes = (run.settled_at or 0 for run in in_order if run.status is RunStatus.SUCCEEDED)
+    job.succeeded_at = max(job.succeeded_at, *successes, 0)
+
+
 def _restore_job(book: Book, job: Job, spec: JobSpec | None, wanted: Mapping[tuple[str, str], Change]) -> None:
     """Give a remembered job its spec and place; one whose definition is gone is deleted once all is restored."""
     if spec is None and _torn(book, job.spec_offset):
@@ -78,10 +92,11 @@ def _restore_job(book: Book, job: Job, spec: JobSpec | None, wanted: Mapping[tup
         if job.spec_offset != NO_OFFSET and ("job", job.name) in wanted:
             job.floor = max(job.floor, book.cursor.through)
         job.refresh_blocked()
+        launch.forget_all(book, job)
         if job.operator is Operator.OPEN:
             book.bury(job)
         return
-    job.spec, job.grace = spec, spec.catch_up.grace
+    book.define(job, spec)
     job.holds = tuple(hold for hold in book.holds.values() if not hold.ended and book.matching(hold.hold, job))
     job.refresh_blocked()
     if spec.target.topic is not None:
@@ -90,6 +105,7 @@ def _restore_job(book: Book, job: Job, spec: JobSpec | None, wanted: Mapping[tup
             book.problems.setdefault(spec.target.topic, job.lost.reason.partition(": ")[2])
     if job.owed:
         book.owing[job.name] = job
+    launch.attend_all(book, job)
     if not job.finished and not book.timetable.add(job, spec.timing, book.first_open()):
         book.ending[job.name] = job
 

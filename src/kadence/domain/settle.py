@@ -17,6 +17,7 @@ from itertools import pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from kadence.domain import launch
 from kadence.domain.duration import format_time
 from kadence.domain.job import Owed, Stage, seen
 from kadence.domain.owed import owe, take
@@ -56,7 +57,7 @@ def _decide(book: Book, job: Job, timing: Timing, low: int, high: int) -> None:
     miss(book, job, timing, low, min(high, late_from - 1))
     due = timing.next_after(max(low, late_from - 1))
     while due is not None and due <= high:
-        book.fire(job, due, "schedule")
+        launch.fire(book, job, due, "schedule")
         due = timing.next_after(due)
 
 
@@ -143,7 +144,7 @@ def miss(book: Book, job: Job, timing: Timing, low: int, high: int) -> None:
             newest = timing.latest_before(low + 1, high + 1)
             if newest is not None:
                 _report(book, job, "missed", "latest", timing, low, newest - 1)
-                book.fire(job, newest, "catch_up")
+                launch.fire(book, job, newest, "catch_up")
         case "all":
             owe(book, job, Owed(timing, low, high, Stage.RUNNING))
 
@@ -198,6 +199,7 @@ def lift(book: Book, job: Job, since: int, at: int, policy: Policy | None, reaso
     _resolve(book, job, given, policy or spec.catch_up.after_pause, reason)
     judge_waiting(book, job)
     judge(book, job, timing, opening, passed)
+    launch.wake(book, job)
     if not job.owed:
         book.owing.pop(job.name, None)
     if job.name not in book.ending:

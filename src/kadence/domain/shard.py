@@ -9,11 +9,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING, assert_never
 
-from kadence.domain import breaker, changes, pausing, settle
+from kadence.domain import breaker, changes, launch, outcomes, pausing, settle
 from kadence.domain.book import Book, Cursor
 from kadence.domain.decision import Decision, Fire
 from kadence.domain.owed import can_run_owed, run_owed
-from kadence.domain.stimulus import BadOutcome, Change, Outcome, OutcomesLost, TargetChanged, Tick
+from kadence.domain.stimulus import BadOutcome, Change, Outcome, OutcomesHeard, OutcomesLost, TargetChanged, Tick
 
 if TYPE_CHECKING:
     from kadence.domain.job import Job
@@ -49,11 +49,13 @@ class Shard:
                 changes.apply(book, stimulus)
                 book.cursor.control = stimulus.offset + 1
             case Outcome():
-                breaker.hear(book, stimulus)
+                outcomes.hear(book, stimulus)
                 book.cursor.outcomes = stimulus.offset + 1
             case BadOutcome():
                 self._refuse_outcome(stimulus)
                 book.cursor.outcomes = stimulus.offset + 1
+            case OutcomesHeard(through):
+                outcomes.overdue(book, min(through, book.now))
             case OutcomesLost(begin):
                 self._go_on_from(begin)
             case TargetChanged(topic, problem):
@@ -72,8 +74,16 @@ class Shard:
         book = self.book
         if can_run_owed(book):
             return book.cursor.through
-        candidates = [at for at in (book.timetable.next_instant(), book.next_wake()) if at is not None]
-        return min(candidates, default=None)
+        late = book.deadlines.next()
+        if late is not None and late <= book.now:  # not ours to decide before outcomes are heard up to now
+            late = None
+        candidates = (book.timetable.next_instant(), book.next_wake(), book.agenda.next(), late)
+        return min((at for at in candidates if at is not None), default=None)
+
+    def awaits_outcomes(self, now: int) -> bool:
+        """Whether something is to be decided by ``now`` (ms) once every outcome from before then is applied."""
+        late = self.book.deadlines.next()
+        return late is not None and late <= now
 
     def _refuse_outcome(self, bad: BadOutcome) -> None:
         book = self.book
@@ -102,9 +112,10 @@ class Shard:
             else:
                 if book.now > cursor.through:
                     cursor.through, cursor.after = book.now, None
+                left -= outcomes.attend(book, left)
                 left -= run_owed(book, left)
                 changes.finish_settled(book)
-                return can_run_owed(book)
+                return left <= 0 or can_run_owed(book)
         return True
 
     def _wake_before(self, timestamp: int) -> None:
@@ -140,7 +151,11 @@ class Shard:
                 continue
             if instant < now - job.grace:
                 self._miss(job, due, instant)
-            elif due > job.floor:
+            elif due <= job.floor:
+                continue
+            elif job.serial:
+                launch.fire(book, job, due, "schedule")
+            else:
                 fires.append(Fire(job.name, job.spec, due, "schedule"))  # type: ignore[arg-type]  # only jobs with a spec are due
                 scheduled += 1
         if scheduled:

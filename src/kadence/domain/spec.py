@@ -62,6 +62,15 @@ class Retry:
     factor: float = 2.0
     max_delay: int = 600_000
 
+    def wait(self, run: str, attempt: int) -> int:
+        """Milliseconds from the failure of the ``attempt``-th attempt to the next, ±10 % by a hash of the two.
+
+        Deterministic, so that a successor decides the same, and spread, so that a thousand jobs that one outage
+        failed do not come back at one instant.
+        """
+        spread = 0.9 + 0.2 * (murmur2(f"{run}#{attempt}".encode()) & 0xFFFF) / 0x10000
+        return round(min(self.delay * self.factor ** (attempt - 1), self.max_delay) * spread)
+
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
@@ -72,6 +81,12 @@ class Breaker:
     factor: float = 2.0
     max_probe_after: int = 3_600_000
 
+    def wait(self, failed_probes: int) -> int | None:
+        """Milliseconds from an opening, after so many failed probes, to the next probe; None: only a resume closes."""
+        if self.probe_after is None:
+            return None
+        return round(min(self.probe_after * self.factor**failed_probes, max(self.max_probe_after, self.probe_after)))
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -80,6 +95,13 @@ class Target:
     topic: str | None = None
     key: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetters:
+    """Where runs go whose attempts are spent: a topic (None: the namespace's dead letters)."""
+
+    topic: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +170,7 @@ class JobSpec:
     retry: Retry = Retry()
     breaker: Breaker = Breaker()
     target: Target = Target()
+    dead_letters: DeadLetters = DeadLetters()
     payload: Payload = Payload()
     tags: tuple[str, ...] = ()
     description: str | None = None
@@ -155,6 +178,11 @@ class JobSpec:
     managed_by: str | None = None
     revision: int | None = None
     paused: bool = False
+
+    @property
+    def serial(self) -> bool:
+        """Whether a due time is left out while an earlier run has no final outcome."""
+        return self.overlap == "skip"
 
     @property
     def once(self) -> bool:
@@ -168,7 +196,7 @@ class JobSpec:
             length = getattr(self, name)
             if length:
                 found[name] = format_duration(length)
-        for name in ("catch_up", "retry", "breaker", "target"):
+        for name in ("catch_up", "retry", "breaker", "target", "dead_letters"):
             part = _part_document(getattr(self, name))
             if part:
                 found[name] = part
@@ -189,7 +217,7 @@ class JobSpec:
 _DURATIONS: Final = {"window", "grace", "delay", "max_delay", "probe_after", "max_probe_after"}
 
 
-def _part_document(part: CatchUp | Retry | Breaker | Target) -> dict[str, object]:
+def _part_document(part: CatchUp | Retry | Breaker | Target | DeadLetters) -> dict[str, object]:
     """The fields of a part that differ from their defaults."""
     found: dict[str, object] = {}
     for field in fields(part):
@@ -302,6 +330,7 @@ _READERS: Final[Mapping[str, Callable[[object], object]]] = {
         max_probe_after=read.positive_duration,
     ),
     "target": _part(Target, "target", topic=topic_name, key=read.text, headers=_headers),
+    "dead_letters": _part(DeadLetters, "dead_letters", topic=topic_name),
     "payload": json_payload,
     "payload_text": _text_payload,
     "payload_base64": _base64_payload,
@@ -344,11 +373,16 @@ def parse_spec(name: str, document: object, namespace: str) -> JobSpec:
     if given:
         values["payload"] = values.pop(given[0])
     spec = JobSpec(**values)  # type: ignore[arg-type]  # each reader above returns its field's type
-    topic = spec.target.topic
-    if topic is not None and topic.startswith(f"{namespace}.") and topic != f"{namespace}.executions":
-        msg = f"target: topic: {topic!r} is kadence's own; executions go to any other topic or {namespace}.executions"
-        raise InvalidError(msg)
+    _not_our_own("target", spec.target.topic, namespace, "executions")
+    _not_our_own("dead_letters", spec.dead_letters.topic, namespace, "dead_letters")
     return spec
+
+
+def _not_our_own(part: str, topic: str | None, namespace: str, but: str) -> None:
+    """Of kadence's own topics a job may name one for each purpose."""
+    if topic is not None and topic.startswith(f"{namespace}.") and topic != f"{namespace}.{but}":
+        msg = f"{part}: topic: {topic!r} is kadence's own; give any other topic or {namespace}.{but}"
+        raise InvalidError(msg)
 
 
 _intern_timing = lru_cache(maxsize=65_536)(Timing)

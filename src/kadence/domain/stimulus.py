@@ -189,8 +189,15 @@ class OutcomesLost:
 
 
 @dataclass(frozen=True, slots=True)
+class OutcomesHeard:
+    """Every outcome that the log had at instant ``through`` (ms) has been applied."""
+
+    through: int
+
+
+@dataclass(frozen=True, slots=True)
 class TargetChanged:
-    """A target topic was looked at: ``problem`` is None where it can be written, else why it cannot."""
+    """A topic for executions or dead letters was looked at: ``problem`` says why it cannot be written; None: it can."""
 
     topic: str
     problem: str | None
@@ -203,4 +210,4 @@ class Tick:
     limit: int
 
 
-Stimulus = Change | Outcome | BadOutcome | OutcomesLost | TargetChanged | Tick
+Stimulus = Change | Outcome | BadOutcome | OutcomesHeard | OutcomesLost | TargetChanged | Tick

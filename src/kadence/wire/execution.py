@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from kadence.domain.firing import due_text, run_id
+from kadence.domain.firing import due_text, firing_id, run_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,25 +42,23 @@ class Encoder:
         self._topic = f"{namespace}.executions"
 
     def encode(self, fire: Fire, now: int) -> tuple[str, int, bytes, bytes, Sequence[tuple[str, bytes]]]:
-        """(topic, partition, key, value, headers) of one execution decided at ``now`` (ms).
-
-        It expires counted from its firing instant; one that is caught up or triggered, from when it was decided.
-        """
+        """(topic, partition, key, value, headers) of one execution decided at ``now`` (ms)."""
         name, spec = fire.name, fire.spec
         target, text = spec.target, due_text(fire.time)
         id_ = run_id(name, fire.time, fire.command)
         is_json = spec.payload.is_json or fire.payload is not None
         headers: Headers = [
             *_constant(self._namespace, target, is_json),
-            ("ce_id", id_.encode()),
+            ("ce_id", id_.encode() if fire.n == 1 else firing_id(id_, fire.n).encode()),
             ("ce_subject", name.encode()),
             ("ce_time", text.encode()),
         ]
         if fire.cause != "schedule":
             headers.append(("ce_cause", fire.cause.encode()))
-        if spec.expires_after is not None:
-            since = fire.time + spec.timing.delay if fire.cause == "schedule" else now
-            headers.append(("ce_expirytime", due_text(since + spec.expires_after).encode()))
+            if fire.attempt > 1:
+                headers.append(("ce_attempt", b"%d" % fire.attempt))
+        if spec.expires_after is not None and (expires := fire.expires(now)) is not None:
+            headers.append(("ce_expirytime", due_text(expires).encode()))
         key = (target.key or name).encode()
         value = spec.payload.data if fire.payload is None else fire.payload
         if target.topic is None or target.topic == self._topic:

@@ -1,4 +1,4 @@
-"""What a shard's transaction holds, and in which order: executions, outcomes passed on, memory, events, the cursor."""
+"""What a shard's transaction holds, in this order: executions, outcomes passed on, letters, memory, events, cursor."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from kadence.domain.partition import partition_for
 from kadence.domain.walltime import TZDATA_VERSION
 from kadence.wire import event, state
+from kadence.wire import letter as letters
 from kadence.wire.execution import Encoder
 from kadence.worker.skew import read_clocks
 
@@ -55,6 +56,8 @@ class Outbox:
         for record in forwards:
             home = partition_for(record.key or b"", self._env.shards)
             writer.send(record.topic, home, record.key, record.value, record.headers)
+        for letter in decision.letters:
+            writer.send(*letters.encode(letter, self._encoder, book.now, (book.dead_letters, self._shard)))
         self._send_memory(writer, book, decision)
         sent = read_clocks(self._env.clock)
         writer.send(self._env.topic("state"), self._shard, state.CURSOR, self._cursor(book, decision))
@@ -65,6 +68,8 @@ class Outbox:
         for name in decision.jobs:
             job = book.jobs.get(name)
             writer.send(topic, self._shard, b"job/" + name.encode(), None if job is None else state.encode_job(job))
+        for name, run in decision.runs:  # after their jobs: what half a transaction keeps of one is heard again
+            writer.send(topic, self._shard, b"run/" + run.encode(), _run_record(book, name, run))
         for name in decision.holds:
             hold = book.holds.get(name)
             writer.send(topic, self._shard, b"hold/" + name.encode(), None if hold is None else state.encode_hold(hold))
@@ -87,3 +92,9 @@ class Outbox:
                 rejected=tuple((refusal.offset, refusal.error) for refusal in decision.refusals),
             )
         )
+
+
+def _run_record(book: Book, name: str, run: str) -> bytes | None:
+    job = book.jobs.get(name)
+    found = None if job is None else job.runs.get(run) or job.past.get(run)
+    return None if found is None else state.encode_run(found)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
-from kadence.domain.stimulus import Change, Outcome, OutcomesLost, PutJob, TargetChanged, Tick
+from kadence.domain.stimulus import Change, Outcome, OutcomesHeard, OutcomesLost, PutJob, TargetChanged, Tick
 from kadence.domain.walltime import TZDATA_VERSION
 from kadence.errors import FencedError, LogError, RefusedError, UnreadableError
 from kadence.log.topics import counted
@@ -43,6 +43,7 @@ _RECORDS: Final = 500
 """Control records per transaction: every one may be refused, and the cursor names those."""
 _OUTCOMES: Final = 5_000
 _DAY: Final = 86_400_000
+_OUTCOMES_PATIENCE: Final = 10_000
 
 
 class ShardRunner:
@@ -64,6 +65,7 @@ class ShardRunner:
         self._committed_control = 0
         self._expected_at: int | None = None
         self._targets_seen = -1
+        self._unheard_until: int | None = None
         self._commands: deque[tuple[int, str]] = deque()
         self._skew = Skew(environment.clock, trusted=environment.broker_clock)
         self.problem: str | None = "taking over"
@@ -83,7 +85,8 @@ class ShardRunner:
                 return self._take_over()
             return self._run(self._shard)
         except RefusedError as error:
-            if error.topic.startswith(f"{self._env.namespace}."):
+            own = error.topic.startswith(f"{self._env.namespace}.")
+            if own and error.topic != self._env.topic("dead_letters"):
                 return self._discard("refused", str(error), _RETRY)
             self._env.targets.refused(error.topic, error.reason)
             return self._discard("refused", str(error), 0)
@@ -145,6 +148,7 @@ class ShardRunner:
         self._committed_at = env.clock.monotonic()
         self._commands = self._old_commands(shard.book.cursor.control)
         env.tail.follow_outcomes(self.index, shard.book.cursor.outcomes)
+        self._unheard_until = env.clock.monotonic() + _OUTCOMES_PATIENCE
         if shard.book.cursor.through > env.clock.wall() + 1_000:
             logger.error(
                 "shard %d: its cursor is %d ms ahead of this clock: an earlier owner's clock was ahead, and due times "
@@ -187,7 +191,7 @@ class ShardRunner:
             self._confirm(shard, standstill=late)
             self._expected_at = env.clock.monotonic()
             return 0
-        behind = shard.book.cursor.control <= self._hold_fire_below
+        behind = shard.book.cursor.control <= self._hold_fire_below or self._has_unheard(shard, now)
         more = False if behind else shard.step(Tick(env.max_transaction), now)
         more |= self._apply(shard, now)
         self._look_at_targets(shard, now)
@@ -234,7 +238,36 @@ class ShardRunner:
         for record in outcomes:
             if record.offset >= cursor.outcomes:
                 self._hear(shard, record, now)
+        self._hear_the_end(shard, now)
         return len(records) >= _RECORDS or len(outcomes) >= _OUTCOMES
+
+    def _hear_the_end(self, shard: Shard, now: int) -> None:
+        """Let the fold know up to when no outcome is missing, where it waits for that; what is late is decided then."""
+        heard = self._env.tail.outcomes_heard(self.index)
+        if heard is not None:
+            self._unheard_until = None
+            shard.step(OutcomesHeard(heard), now)
+        if shard.awaits_outcomes(now):
+            self._env.tail.ask_outcomes(self.index, now)
+
+    def _has_unheard(self, shard: Shard, now: int) -> bool:
+        """Whether a shard that was just taken over has yet to read how its runs went.
+
+        A job that runs one at a time would leave out a due time for a run that is long over. Nobody else waits, and
+        not for long: a partition without a leader must not keep a shard from firing.
+        """
+        if self._unheard_until is None or not shard.book.serial:
+            return False
+        if self._env.clock.monotonic() >= self._unheard_until:
+            logger.warning(
+                "shard %d: how its runs went cannot be read; going on, and what one run at a time stands in the way of "
+                "may be left out",
+                self.index,
+            )
+            self._unheard_until = None
+            return False
+        self._env.tail.ask_outcomes(self.index, now)
+        return True
 
     def _hear(self, shard: Shard, record: Record, now: int) -> None:
         """Apply an outcome, or pass it on: a partitioner that is not Java's put it into a partition not its own."""
@@ -248,9 +281,9 @@ class ShardRunner:
 
     def _look_at_new_targets(self, shard: Shard, changes: list[Change], now: int) -> None:
         """Targets are looked at before the fold first hears of them."""
-        wished = [change.wish for change in changes if isinstance(change.wish, PutJob)]
-        topics = {wish.spec.target.topic for wish in wished if wish.spec.target.topic is not None}
-        new = sorted(topics - shard.book.targets.keys())
+        wished = [change.wish.spec for change in changes if isinstance(change.wish, PutJob)]
+        named = {topic for spec in wished for topic in (spec.target.topic, spec.dead_letters.topic)} - {None}
+        new = sorted(cast("set[str]", named) - shard.book.targets.keys() - shard.book.letter_topics.keys())
         if new:
             self._env.targets.ensure(new)
             for topic in new:
@@ -261,7 +294,7 @@ class ShardRunner:
         version = self._env.targets.version
         if version != self._targets_seen:
             self._targets_seen = version
-            for topic in list(shard.book.targets):
+            for topic in {*shard.book.targets, *shard.book.letter_topics}:
                 shard.step(TargetChanged(topic, self._env.targets.problem(topic)), now)
 
     def _commit(self, shard: Shard) -> None:

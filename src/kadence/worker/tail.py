@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from kadence.domain.fields import InvalidError
 from kadence.domain.partition import partition_for
 from kadence.domain.stimulus import Rejected
-from kadence.errors import OffsetOutOfRangeError
+from kadence.errors import OffsetOutOfRangeError, UnreachableError
 from kadence.log.port import EARLIEST, LATEST
 from kadence.wire import state
 from kadence.wire.control import split_key
@@ -81,6 +81,9 @@ class Tail:
         self._waiting: dict[int, deque[Record]] = {}
         self._parked: dict[int, int] = {}
         self._begins: dict[int, int] = {}
+        self._asked: dict[int, int] = {}
+        self._ends: dict[int, tuple[int, int]] = {}
+        self._heard: dict[int, int] = {}
         self._requests: deque[tuple[int, int | None]] = deque()
         self._listeners: dict[int, Callable[[], None]] = {}
         reader.assign(self._control, 0, EARLIEST)
@@ -100,6 +103,7 @@ class Tail:
         Raises `OffsetOutOfRangeError` for the control topic only: it was recreated or truncated under us.
         """
         self._serve_requests()
+        self._ask_ends()
         try:
             records = self._reader.read(BATCH, timeout)
         except OffsetOutOfRangeError as error:
@@ -119,11 +123,37 @@ class Tail:
                 elif record.partition in self._waiting and record.partition not in moving:
                     self._waiting[record.partition].append(record)
                     woken.add(record.partition)
+            woken.update(self._note_ends(moving))
             listeners = [self._listeners[shard] for shard in woken if shard in self._listeners]
         self._park_full()
         for listener in listeners:
             listener()
         return len(records)
+
+    def _ask_ends(self) -> None:
+        """Ask where the outcomes of those shards end that want to know when they have heard everything."""
+        with self._lock:
+            asked, self._asked = self._asked, {}
+        for shard, at in asked.items():
+            try:
+                _, end = self._reader.bounds(self._outcomes, shard, _ANSWER_SECONDS)
+            except UnreachableError as error:
+                logger.info("shard %d: %s; it is asked again", shard, error)
+                return
+            with self._lock:
+                self._ends[shard] = at, end
+
+    def _note_ends(self, moving: set[int]) -> set[int]:
+        """Shards whose outcomes were read as far as they went when they asked."""
+        told: set[int] = set()
+        for shard, (at, end) in list(self._ends.items()):
+            if shard in moving or shard in self._parked or shard not in self._waiting:
+                continue
+            if self._reader.position(self._outcomes, shard) >= end:
+                del self._ends[shard]
+                self._heard[shard] = at
+                told.add(shard)
+        return told
 
     def _begin_outcomes_anew(self, shard: int) -> None:
         """Read a shard's outcomes from the log's start, and let the shard know where that is."""
@@ -238,6 +268,7 @@ class Tail:
             self._waiting[shard] = deque()
             self._parked.pop(shard, None)
             self._begins.pop(shard, None)
+            self._forget_ends(shard)
             self._requests.append((shard, offset))
 
     def leave_outcomes(self, shard: int) -> None:
@@ -245,7 +276,23 @@ class Tail:
         with self._lock:
             if self._waiting.pop(shard, None) is not None:
                 self._parked.pop(shard, None)
+                self._forget_ends(shard)
                 self._requests.append((shard, None))
+
+    def _forget_ends(self, shard: int) -> None:
+        for known in (self._asked, self._ends, self._heard):
+            known.pop(shard, None)
+
+    def ask_outcomes(self, shard: int, now: int) -> None:
+        """Ask whether every outcome that the log has at ``now`` (wall time, ms) is read; `outcomes_heard` tells."""
+        with self._lock:
+            if shard in self._waiting and shard not in self._ends:
+                self._asked.setdefault(shard, now)
+
+    def outcomes_heard(self, shard: int) -> int | None:
+        """When it was asked (ms), told once, if all the outcomes of then were read and taken; else None."""
+        with self._lock:
+            return None if self._waiting.get(shard) else self._heard.pop(shard, None)
 
     def outcomes_begin(self, shard: int) -> int | None:
         """Where the outcomes of a shard go on, told once, if those that it would read next are lost; else None."""

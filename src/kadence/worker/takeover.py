@@ -14,6 +14,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from kadence.domain.book import Book, Cursor
+from kadence.domain.firing import read_firing
 from kadence.domain.restore import Memory, rebuild
 from kadence.domain.shard import Shard
 from kadence.domain.stimulus import Rejected, TargetChanged
@@ -154,6 +155,8 @@ class Takeover:
                         memory.jobs[name] = decoded.job
                         if decoded.spec is not None:
                             memory.specs[name] = decoded.spec
+            case "run":
+                decoded = self._remember_run(name, value)
             case "hold":
                 memory.holds.pop(name, None)
                 if value is not None:
@@ -164,6 +167,21 @@ class Takeover:
                 pass
         if isinstance(decoded, Rejected):
             found.unreadable[key] = record.offset, decoded
+
+    def _remember_run(self, id_: str, value: bytes | None) -> object:
+        """Keep the newest of a run's records, by its job."""
+        firing = read_firing(id_)
+        if firing is None:
+            error = f"state record run/{id_[:_LONGEST_KEY]} names no run"
+            return None if value is None else Rejected(error, value[: control.EXCERPT])
+        runs = self._found.memory.runs.setdefault(firing.job, {})
+        runs.pop(id_, None)
+        if value is None:
+            return None
+        decoded = state.decode_run(id_, value)
+        if not isinstance(decoded, Rejected):
+            runs[id_] = decoded
+        return decoded
 
     def _check_cursor(self) -> None:
         """A shard whose cursor cannot be read is not run: it would lose due times, or run them again."""
@@ -234,8 +252,8 @@ class Takeover:
         rebuild(book, self._found.memory, wanted, now)
         self._report_unreadable(book)
         shard = Shard(book)
-        env.targets.ensure(book.targets)
-        for topic in sorted({*book.targets, *book.problems}):
+        env.targets.ensure({*book.targets, *book.letter_topics})
+        for topic in sorted({*book.targets, *book.letter_topics, *book.problems}):
             shard.step(TargetChanged(topic, env.targets.problem(topic)), now)
         return shard
 

@@ -100,7 +100,10 @@ class Targets:
     def refused(self, topic: str, reason: str) -> None:
         """A topic refused a record although it had looked well."""
         logger.error(
-            "target %s refused a record (%s); its jobs are errored until it can be written again", topic, reason
+            "topic %s refused a record (%s); jobs that write to it are errored until it takes records again, and "
+            "failed runs that go there are not kept",
+            topic,
+            reason,
         )
         now = self._clock.monotonic()
         with self._lock:

@@ -39,6 +39,7 @@ logger = logging.getLogger(__name__)
 
 _LOOP: Final = 0.5
 _MEMBERSHIP_LOOP: Final = 0.1  # a stop waits for it
+_TAIL_LOOP: Final = 0.1  # so does a shard that asks whether it has heard every outcome
 _SESSION: Final = "10000"
 _STILL: Final = 30_000
 """Milliseconds after which a loop that has not ticked counts as stuck."""
@@ -308,7 +309,7 @@ class Worker:
     def _follow(self) -> None:
         if self._env is not None:
             try:
-                self._env.tail.poll(_LOOP)
+                self._env.tail.poll(_TAIL_LOOP)
             except OffsetOutOfRangeError as error:
                 raise self._made_anew() from error
 

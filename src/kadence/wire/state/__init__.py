@@ -15,6 +15,7 @@ from kadence.wire.state.cursor import (
 )
 from kadence.wire.state.holds import decode_hold, encode_hold
 from kadence.wire.state.jobs import JobRecord, decode_job, encode_job
+from kadence.wire.state.runs import decode_run, encode_run
 
 __all__ = [
     "BARRIER",
@@ -25,8 +26,10 @@ __all__ = [
     "decode_cursor",
     "decode_hold",
     "decode_job",
+    "decode_run",
     "encode_barrier",
     "encode_cursor",
     "encode_hold",
     "encode_job",
+    "encode_run",
 ]

@@ -7,7 +7,8 @@ from itertools import groupby
 from operator import attrgetter
 
 from kadence.domain.duration import parse_time
-from kadence.domain.fields import boolean
+from kadence.domain.fields import InvalidError, boolean
+from kadence.domain.firing import read_firing
 from kadence.domain.job import NO_OFFSET, Job, Owed, Pause, Rejection, Stage, State, Streak, Trouble
 from kadence.domain.schedule import parse_schedule
 from kadence.domain.spec import JobSpec, Timing, compact_json, parse_spec
@@ -43,7 +44,9 @@ def encode_job(job: Job) -> bytes:
                 "by": job.by,
                 "pause": None if job.pause is None else _pause_document(job.pause),
                 "breaker": _breaker_document(job),
+                "created_at": written(job.created_at or None),
                 "resumed_at": written(job.resumed_at or None),
+                "succeeded_at": written(job.succeeded_at or None),
                 "floor": bound(job.floor),
                 "spec_offset": job.spec_offset if job.spec_offset >= 0 else None,
                 "rejected": rejection,
@@ -77,6 +80,8 @@ def _breaker_document(job: Job) -> Document | None:
             "failed": [run for run, _ in streak.failed],
             "last_error": streak.last_error,
             "opened_at": None if streak.tripped is None else written(streak.tripped.since),
+            "probe_at": written(streak.probe_at),
+            "probes": streak.probes or None,
             "target": None if lost is None else {"since": written(lost.since), "reason": lost.reason},
         }
     )
@@ -119,7 +124,8 @@ def decode_job(name: str, value: bytes, namespace: str) -> JobRecord | Rejected:
         job.finished = job.state is State.FINISHED
         job.since, job.floor = instant(found.get("since")), instant(found.get("floor"))
         job.reason, job.by = optional_text(found.get("reason")), optional_text(found.get("by"))
-        job.resumed_at = instant(found.get("resumed_at"))
+        job.created_at, job.resumed_at = instant(found.get("created_at")), instant(found.get("resumed_at"))
+        job.succeeded_at = instant(found.get("succeeded_at"))
         job.spec_offset = whole(found.get("spec_offset", NO_OFFSET))
         job.pause = _read_pause(found.get("pause"))
         _read_breaker(job, found.get("breaker"))
@@ -154,14 +160,23 @@ def _read_breaker(job: Job, value: object) -> None:
     if value is None:
         return
     found = read_object(value)
-    failed = tuple((run, parse_time(run.rpartition("@")[2])) for run in map(text, read_list(found.get("failed"))))
+    failed = tuple(_read_failed(text(run)) for run in read_list(found.get("failed")))
     error, opened = optional_text(found.get("last_error")), optional_instant(found.get("opened_at"))
     if failed or opened is not None:
         tripped = None if opened is None else Trouble(opened, error or "failed")
-        job.streak = Streak(failed, error, tripped)
+        probe_at = optional_instant(found.get("probe_at"))
+        job.streak = Streak(failed, error, tripped, probe_at, whole(found.get("probes", 0)))
     if (target := found.get("target")) is not None:
         lost = read_object(target)
         job.lost = Trouble(instant(lost["since"]), text(lost["reason"]))
+
+
+def _read_failed(run: str) -> tuple[str, int]:
+    firing = read_firing(run)
+    if firing is None or firing.due is None:
+        msg = f"{run[:100]!r} names no run of a schedule"
+        raise InvalidError(msg)
+    return run, firing.due
 
 
 def _read_owed(name: str, found: list[object]) -> tuple[Owed, ...]:
