@@ -41,12 +41,15 @@ _TAKEOVER_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.
 
 _CAUSES: Final = [(cause,) for cause in ("schedule", "catch_up", "backfill", "trigger", "retry", "probe")]
 _MISSED: Final = [(reason,) for reason in ("latest", "past", "skip", "window")]
-_DROPPED: Final = [(reason,) for reason in ("deleted", "errored", "held", "paused")]
+_RUN_BUCKETS: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0)
+_DROPPED: Final = [(reason,) for reason in ("deleted", "errored", "held", "overlap", "paused")]
+_ENDED: Final = [(status,) for status in ("succeeded", "failed", "timed_out", "cancelled", "expired", "lost")]
+_STATUSES: Final = [(status,) for status in ("started", "succeeded", "failed", "cancelled", "expired", "snoozed")]
 _RESULTS: Final = [(result,) for result in ("committed", "fenced", "refused", "unclean")]
 _KINDS: Final = ("job", "pause", "hold", "trigger", "skip", "backfill")
 _RECORDS: Final = [*product(_KINDS, ("applied", "rejected")), ("unknown", "rejected"), ("outcome", "rejected")]
 _TRANSITIONS: Final = [
-    *product((state.value for state in State), ("created", "resume", "target", "until")),
+    *product((state.value for state in State), ("created", "probe", "resume", "target", "until")),
     ("paused", "pause"),
     ("paused", "hold"),
     ("running", "release"),
@@ -128,6 +131,18 @@ class Metrics(Collector):
         self._takeovers = _Histogram(
             "kadence_takeover_duration_seconds", "From a shard's assignment until it can decide", _TAKEOVER_BUCKETS
         )
+        self._runs = _Counts("kadence_runs", "Runs that ended, by how", ["status"], _ENDED)
+        self._unapplied = _Counts(
+            "kadence_outcomes_unapplied",
+            "Outcomes that changed nothing: late, a duplicate, or of a run that is not known",
+            ["status"],
+            _STATUSES,
+        )
+        self._trips = _Counts("kadence_breaker_trips", "Jobs taken out of service by their failures", (), [()])
+        self._letters = _Counts("kadence_dead_letters", "Runs kept as dead letters", (), [()])
+        self._durations = _Histogram(
+            "kadence_run_duration_seconds", "From start to end of runs that told of both", _RUN_BUCKETS
+        )
         self._skew = 0.0
         self._applied = 0
         self._cursors: dict[int, int] = {}
@@ -148,6 +163,14 @@ class Metrics(Collector):
             for (to, reason), count in decision.transitions.items():
                 self._transitions.values[str(to), reason] += count
             self._records.values.update(decision.records)
+            for status, count in decision.ended.items():
+                self._runs.values[str(status),] += count
+            for status, count in decision.unapplied.items():
+                self._unapplied.values[status,] += count
+            self._trips.values[()] += decision.trips
+            self._letters.values[()] += len(decision.letters)
+            for taken in decision.durations:
+                self._durations.observe(taken / 1000)
 
     def transaction(self, result: str) -> None:
         """A transaction ended: ``committed``, ``fenced``, ``refused`` or ``unclean``."""

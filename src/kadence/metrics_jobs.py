@@ -82,15 +82,32 @@ class JobGauges(Collector):
         first_of_each = (
             (job.name, job, survey) for survey in surveys for job in nsmallest(MAX_JOB_SERIES, survey.jobs, _by_name)
         )
+        failures = GaugeMetricFamily(
+            "kadence_job_consecutive_failures",
+            f"Runs that failed since the last success or resume; {_CAPPED}; {OWNED}",
+            labels=["job_name"],
+        )
+        success = GaugeMetricFamily(
+            "kadence_job_last_success_timestamp_seconds",
+            "When a run of the job last succeeded (broker time), absent where none is known of; of a job whose runs "
+            f"may overlap only what was reported since its shard was taken over; {_CAPPED}; {OWNED}",
+            labels=["job_name"],
+        )
         for name, job, survey in nsmallest(MAX_JOB_SERIES, first_of_each, itemgetter(0)):
             now = survey.state(job)
             for state in _STATES:
                 stated.add_metric([name, state.value], float(state is now))
+            streak = job.streak
+            failures.add_metric([name], 0 if streak is None else len(streak.failed) + streak.probes)
+            if job.last_success:
+                success.add_metric([name], job.last_success / 1000)
             next_due = survey.next_due(job) if now is State.RUNNING else None
             if next_due is not None:
                 due.add_metric([name], next_due / 1000)
         yield stated
         yield due
+        yield failures
+        yield success
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -85,6 +85,10 @@ class Owner:
         for name in decision.jobs:
             job = book.jobs.get(name)
             writer.send(topic, book.shard, f"job/{name}".encode(), None if job is None else state.encode_job(job))
+        for name, run in decision.runs:
+            job = book.jobs.get(name)
+            found = None if job is None else job.runs.get(run) or job.past.get(run)
+            writer.send(topic, book.shard, f"run/{run}".encode(), None if found is None else state.encode_run(found))
         for name in decision.holds:
             hold = book.holds.get(name)
             writer.send(topic, book.shard, f"hold/{name}".encode(), None if hold is None else state.encode_hold(hold))

@@ -81,10 +81,6 @@ def test_a_dry_run_as_json_names_what_would_be_applied() -> None:
 
 UNHEEDED: list[tuple[dict[str, Any], str]] = [
     ({"max_runs": 3}, "max_runs is kept but not acted on by this version of kadence (a job does not finish by it)"),
-    ({"timeout": "5m"}, "timeout is kept but not acted on by this version of kadence (no run fails by it)"),
-    ({"overlap": "skip"}, "overlap: skip is kept but not acted on"),
-    ({"retry": {"attempts": 3}}, "retry is kept but not acted on"),
-    ({"breaker": {"failures": 3, "probe_after": "1m"}}, "breaker.probe_after is kept but not acted on"),
     ({"overlap": "allow", "retry": {"attempts": 1}, "breaker": {"failures": 3}, "max_runs": None}, ""),
 ]
 

@@ -80,10 +80,10 @@ def test_python_times_and_durations_become_the_contracts_text(log: MemoryLog, cl
 
 
 def test_what_is_kept_but_not_acted_on_is_a_warning(client: Client, caplog: pytest.LogCaptureFixture) -> None:
-    client.put("a", {**EVERY, "retry": {"attempts": 3, "delay": "1s"}})
+    client.put("a", {**EVERY, "max_runs": 3})
     client.put("b", EVERY)
     [warning] = [record for record in caplog.records if record.name == "kadence.client"]
-    assert warning.getMessage().endswith("(a run that fails is not tried again): job a")
+    assert warning.getMessage().endswith("(a job does not finish by it): job a")
 
 
 def test_a_parsed_spec_is_taken_too(log: MemoryLog, client: Client) -> None:

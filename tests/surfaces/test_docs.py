@@ -13,6 +13,7 @@ import pytest
 
 from kadence.cli.main import EXIT_CODES, FAILED, INTERRUPTED, cli
 from kadence.clock import SystemClock
+from kadence.domain.firing import run_id
 from kadence.domain.stimulus import Failure, Outcome, Rejected
 from kadence.log.kafka.connection import PROTECTED
 from kadence.metrics import Metrics
@@ -256,7 +257,8 @@ def log() -> Iterator[MemoryLog]:
         assert run("apply", "-f", "-", log=log, text=_JOBS).exit_code == 0
         assert run("pause", "broken", log=log).exit_code == 0
         assert run("hold", "freeze", "--all", log=log).exit_code == 0
-        owner.outcome(Outcome(0, 0, "broken", "broken@2099-01-01T00:00:00Z", "failed", Failure("E", "no")))
+        now = SystemClock().wall()
+        owner.outcome(Outcome(0, now, "broken", run_id("broken", now), "failed", Failure("E", "no")))
         owner.lose_target("elsewhere", "does not exist")
         log.appender().append(f"{NS}.control", 0, b"job/broken", b"{}", timeout=1)
         assert run("pause", "broken", log=log).exit_code == 0  # what came before is decided when this is

@@ -14,8 +14,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from kadence.domain.decision import Decision
+from kadence.domain.firing import run_id
 from kadence.domain.shard import Book, Cursor, Shard
-from kadence.domain.stimulus import TargetChanged, Tick
+from kadence.domain.stimulus import Outcome, TargetChanged, Tick
 from kadence.metrics import Metrics
 from kadence.wire import control
 
@@ -40,6 +41,13 @@ _NAMES = {
     "kadence_takeover_duration_seconds",
     "kadence_transactions_total",
     "kadence_clock_skew_seconds",
+    "kadence_runs_total",
+    "kadence_run_duration_seconds",
+    "kadence_outcomes_unapplied_total",
+    "kadence_breaker_trips_total",
+    "kadence_dead_letters_total",
+    "kadence_job_consecutive_failures",
+    "kadence_job_last_success_timestamp_seconds",
 }
 _LABELS_DROPPED = "kadence_job_labels_dropped"
 
@@ -74,6 +82,13 @@ class _Desk:
         self.shard.step(change, self.clock.now)
         self.offset += 1
 
+    def report(self, job: str, second: int, status: str, taken: int | None = None) -> None:
+        """How the run that was due in this second went, and how long it took (ms)."""
+        due = _START + second * 1_000
+        end = None if taken is None else due + taken
+        outcome = Outcome(0, self.clock.now, job, run_id(job, due), status, started_at=due, finished_at=end)
+        self.shard.step(outcome, self.clock.now)
+
     def tick(self, to: int, limit: int = 10_000) -> bool:
         self.clock.now = to
         return self.shard.step(Tick(limit), to)
@@ -106,11 +121,15 @@ def _lively() -> _Desk:
     desk.write("job/b", _every("1s", catch_up={"policy": "latest", "grace": "1s"}))
     desk.write("job/c", _every("1h", paused=True))
     desk.write("trigger/a/one", {})
+    desk.write("job/d", _every("1s", breaker={"failures": 1}))
     desk.write("job/bad", {"schedule": {"evry": "1s"}})
     desk.tick(_START + 5_000)
     desk.write("pause/a", {"paused": True})
     desk.tick(_START + 9_000)
     desk.write("pause/a", {"paused": False})
+    desk.report("b", 9, "succeeded", 70)
+    desk.report("d", 9, "failed")
+    desk.report("d", 9, "failed")
     desk.tick(_START + 10_000)
     desk.commit()
     for result in ("committed", "fenced", "refused", "unclean"):
@@ -159,12 +178,14 @@ def test_what_can_be_known_beforehand_is_there_with_nothing() -> None:
         ("kadence_executions_total", "catch_up"),
         ("kadence_due_times_missed_total", "window"),
         ("kadence_due_times_dropped_total", "paused"),
+        ("kadence_runs_total", "timed_out"),
         ("kadence_jobs", "errored"),
         ("kadence_job_transitions_total", "errored", "failures"),
         ("kadence_job_transitions_total", "running", "resume"),
         ("kadence_control_records_total", "pause", "rejected"),
         ("kadence_control_records_total", "unknown", "rejected"),
         ("kadence_transactions_total", "unclean"),
+        ("kadence_breaker_trips_total",),
         ("kadence_lateness_seconds_count",),
         ("kadence_jobs_overdue",),
         ("kadence_shards_owned",),

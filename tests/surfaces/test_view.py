@@ -9,6 +9,7 @@ import pytest
 
 from kadence.clock import SystemClock
 from kadence.domain.duration import format_time
+from kadence.domain.firing import run_id
 from kadence.domain.partition import partition_for
 from kadence.domain.stimulus import Failure, Outcome
 from kadence.errors import ConfigurationError, UnreachableError
@@ -168,8 +169,8 @@ def test_an_errored_job_shows_its_failed_runs() -> None:
     owner = Owner(log)
     owner.catch_up()
     for offset, hours in enumerate((1, 2)):
-        at = SystemClock().wall() + 1
-        owner.outcome(Outcome(offset, at, "a", f"a@{in_hours(hours)}", "failed", Failure("OOM")))
+        due = SystemClock().wall() + hours * 3_600_000
+        owner.outcome(Outcome(offset, due + 1, "a", run_id("a", due), "failed", Failure("OOM")))
     job = see(log)
     assert (job.state, job.reason, job.next_due) == ("errored", "OOM", None)
     breaker = job_detail(job)["breaker"]

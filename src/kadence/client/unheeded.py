@@ -15,26 +15,8 @@ if TYPE_CHECKING:
 _EACH: Final = 3
 
 
-def _part(job: Document, name: str) -> Document:
-    found = job.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _attempts(job: Document) -> bool:
-    attempts = _part(job, "retry").get("attempts")
-    return isinstance(attempts, int) and attempts > 1
-
-
 _UNHEEDED: Final[tuple[tuple[str, Callable[[Document], bool], str], ...]] = (
     ("max_runs", lambda job: job.get("max_runs") is not None, "a job does not finish by it"),
-    ("timeout", lambda job: job.get("timeout") is not None, "no run fails by it"),
-    ("overlap: skip", lambda job: job.get("overlap") == "skip", "runs may overlap"),
-    ("retry", _attempts, "a run that fails is not tried again"),
-    (
-        "breaker.probe_after",
-        lambda job: _part(job, "breaker").get("probe_after") is not None,
-        "an errored job comes back only when it is resumed",
-    ),
 )
 """A field, whether a definition asks for it, and what that means to its owner."""
 

@@ -320,7 +320,7 @@ def delete(book: Book, job: Job, timestamp: int, change: Change | None = None) -
     launch.forget_all(book, job)
     job.spec_offset, job.rejection, job.streak = NO_OFFSET, None, None
     job.owed, job.holds, job.finished, job.ids = (), (), False, ()
-    job.created_at = job.succeeded_at = 0
+    job.created_at = job.succeeded_at = job.last_success = 0
     book.owing.pop(job.name, None)
     book.ending.pop(job.name, None)
     job.refresh_blocked()

@@ -261,7 +261,8 @@ class Job:
 
     ``floor``: due times up to here are settled, whatever the cursor says. ``blocked`` is True while any pause, hold
     or trouble is recorded, whether or not its window is open: the fast path asks that and ``serial``, nothing else.
-    ``runs`` are open, ``past`` are over and remembered for an hour; both by run id, oldest first.
+    ``runs`` are open, ``past`` are over and remembered for an hour; both by run id, oldest first. ``last_success`` is
+    all that this owner has heard of; ``succeeded_at`` what is written down, once no run in ``past`` tells of one.
     """
 
     __slots__ = (
@@ -273,6 +274,7 @@ class Job:
         "grace",
         "holds",
         "ids",
+        "last_success",
         "lost",
         "name",
         "owed",
@@ -311,6 +313,7 @@ class Job:
         self.created_at = 0
         self.resumed_at = 0
         self.succeeded_at = 0
+        self.last_success = 0
         self.serial = False
         self.runs: Mapping[str, Run] = NO_RUNS
         self.past: Mapping[str, Run] = NO_RUNS

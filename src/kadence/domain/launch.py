@@ -120,7 +120,8 @@ def forget(book: Book, job: Job, run: str) -> None:
     book.decision.runs[job.name, run] = None
     job.runs, job.past = _without(job.runs, run), _without(job.past, run)
     if gone is not None and gone.status is RunStatus.SUCCEEDED and not _succeeded_since(job):
-        book.dirty(job)  # which tells when that was
+        job.succeeded_at = gone.settled_at or 0
+        book.dirty(job)
 
 
 def _succeeded_since(job: Job) -> bool:

@@ -67,7 +67,8 @@ def _unremembered(book: Book, job: Job, firing: Firing, at: int) -> Run | None:
         return None
     if firing.due is not None:
         earliest = job.created_at - job.grace
-        return Run(firing.run, firing.due, "schedule", at) if earliest <= firing.due <= book.now else None
+        latest = max(book.now, at)
+        return Run(firing.run, firing.due, "schedule", at) if earliest <= firing.due <= latest else None
     return Run(firing.run, at, "trigger", at) if firing.command in job.ids else None
 
 
@@ -144,7 +145,7 @@ def _end(book: Book, job: Job, run: Run, outcome: Outcome | None, *, known: bool
     if outcome is not None and (taken := _taken(run, outcome)) is not None:
         decision.durations.append(taken)
     if status is RunStatus.SUCCEEDED:
-        job.succeeded_at = max(job.succeeded_at, at)
+        job.last_success = max(job.last_success, at)
     firing = read_firing(run.id)
     if run.cause == "probe":
         breaker.probe_ended(book, job, run, at)

@@ -80,7 +80,7 @@ def _restore_runs(job: Job, runs: dict[str, Run]) -> None:
     job.runs = {run.id: run for run in in_order if run.settled_at is None} or NO_RUNS
     job.past = {run.id: run for run in in_order if run.settled_at is not None} or NO_RUNS
     successes = (run.settled_at or 0 for run in in_order if run.status is RunStatus.SUCCEEDED)
-    job.succeeded_at = max(job.succeeded_at, *successes, 0)
+    job.last_success = max(job.succeeded_at, *successes, 0)
 
 
 def _restore_job(book: Book, job: Job, spec: JobSpec | None, wanted: Mapping[tuple[str, str], Change]) -> None:
