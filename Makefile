@@ -26,7 +26,7 @@ check: $(VENV)/dev.stamp ## Lint, formatting, types, import contracts
 fast: $(VENV)/dev.stamp ## The tests that need no broker (ARGS='-k pause' for some of them)
 	$(BIN)/pytest -m 'not broker and not cluster' $(ARGS)
 
-test: $(VENV)/dev.stamp ## All tests; those on a real Kafka need Java 17 and Maven (skipped without, unless CI is set)
+test: $(VENV)/dev.stamp ## All tests; those on a real Kafka need JDK 17 and Maven (skipped without, unless CI is set)
 	@if command -v java >/dev/null && command -v mvn >/dev/null; then \
 	  echo 'Kafka for the tests: fetched once, then kept'; \
 	  $(BIN)/python -c 'from pathlib import Path; from kadence.testing.broker import classpath; classpath(Path(".cache"))'; \
@@ -47,7 +47,7 @@ pins: $(VENV)/bin/pip ## Choose the newest allowed version of every dependency a
 	BIN=$(BIN) requirements/pin
 
 clean: ## Remove what make made here
-	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist examples/*/target
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Of what the environment is made of pip comes last, so that an interrupted start is begun again.

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from kadence.log.memory import MemoryLog
 
 _ROOT = Path(__file__).parents[2]
-_PAGES = sorted([_ROOT / "README.md", _ROOT / "CHANGELOG.md", *(_ROOT / "docs").rglob("*.md")])
+_PAGES = sorted(
+    [_ROOT / "README.md", _ROOT / "CHANGELOG.md", *(_ROOT / "docs").rglob("*.md"), *(_ROOT / "examples").rglob("*.md")]
+)
 
 
 def _page(name: str) -> str:
