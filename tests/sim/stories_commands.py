@@ -14,6 +14,7 @@ from kadence.domain.stimulus import Outcome
 from kadence.wire import outcome
 from kadence.wire.state import jobs
 from kadence.worker import outbox
+from kadence.worker.outcomes import Outcomes
 from kadence.worker.runner import ShardRunner
 from kadence.worker.tail import Tail
 from tests.sim.bench import CONTROL, OUTCOMES, Bench
@@ -181,7 +182,7 @@ def a_shard_taken_over_while_outcomes_are_read_misses_none() -> None:
     bench = Bench()
     reader = _Interrupted(bench)
     follower = Tail(reader, NAMESPACE, 1)
-    follower.follow_outcomes(0, 0)
+    follower.outcomes.follow(0, 0)
     follower.poll(0)
     runs = [f"a@2026-01-01T00:00:0{second}Z" for second in range(4)]
     for run in runs[:2]:
@@ -191,22 +192,22 @@ def a_shard_taken_over_while_outcomes_are_read_misses_none() -> None:
         bench.client.append(OUTCOMES, 0, b"a", outcome.encode(run, "failed"))
 
     def take_over() -> None:
-        follower.leave_outcomes(0)
-        follower.follow_outcomes(0, 0)
+        follower.outcomes.leave(0)
+        follower.outcomes.follow(0, 0)
         reader.meanwhile = bool
 
     reader.meanwhile = take_over
     follower.poll(0)
     follower.poll(0)
-    assert [record.offset for record in follower.outcomes(0, 10)] == [0, 1, 2, 3]
+    assert [record.offset for record in follower.outcomes.take(0, 10)] == [0, 1, 2, 3]
 
 
 def _begins_nowhere(_: Any, __: int) -> None:
     return None
 
 
-def _nothing_moves(_: Any) -> set[int]:
-    return set()
+def _nothing_moves(_: Any, place: Any) -> bool:
+    return False
 
 
 def _without_created(pause: Any) -> dict[str, object]:
@@ -228,10 +229,10 @@ _pause_document: Final = jobs._pause_document
 STORIES: Final = (
     Story(
         outcomes_that_retention_took_are_reported_and_the_shard_goes_on,
-        Broken(((Tail, "outcomes_begin", _begins_nowhere),)),
+        Broken(((Outcomes, "lost_below", _begins_nowhere),)),
     ),
-    Story(outcomes_of_a_recreated_topic_are_heard, Broken(((Tail, "outcomes_begin", _begins_nowhere),))),
-    Story(a_shard_taken_over_while_outcomes_are_read_misses_none, Broken(((Tail, "_moving", _nothing_moves),))),
+    Story(outcomes_of_a_recreated_topic_are_heard, Broken(((Outcomes, "lost_below", _begins_nowhere),))),
+    Story(a_shard_taken_over_while_outcomes_are_read_misses_none, Broken(((Outcomes, "_moves", _nothing_moves),))),
     Story(bad_records_hide_no_good_one_that_was_not_applied_yet, Broken(((Tail, "since", newest_per_key),))),
     Story(a_job_created_paused_stays_so_when_its_owner_dies, Broken(((jobs, "_pause_document", _without_created),))),
     Story(a_pause_and_a_resume_that_nobody_saw_divide_the_time_in_three, Broken(((Tail, "since", newest_per_key),))),

@@ -126,9 +126,9 @@ def test_news_wakes_a_shard_that_was_taken_over_again(bench: Bench) -> None:
     woken = threading.Event()
     tail = bench.environment.tail
     tail.listen(0, woken.set)
-    tail.follow_outcomes(0, 0)
-    tail.leave_outcomes(0)  # as a runner does when it throws everything away
-    tail.follow_outcomes(0, 0)
+    tail.outcomes.follow(0, 0)
+    tail.outcomes.leave(0)  # as a runner does when it throws everything away
+    tail.outcomes.follow(0, 0)
     bench.client.append(f"{NAMESPACE}.control", 0, b"pause/a", b'{"paused": true}')
     assert woken.wait(_PATIENCE)
     tail.unlisten(0)

@@ -99,7 +99,7 @@ class ShardRunner:
 
     def close(self) -> None:
         """Let go of the shard without another word to the log: the next owner ends what is open."""
-        self._env.tail.leave_outcomes(self.index)
+        self._env.tail.outcomes.leave(self.index)
         if self._takeover is not None:
             self._takeover.close()
             if self._takeover.writer is not None:
@@ -147,7 +147,7 @@ class ShardRunner:
         self._expected_at, self._targets_seen = None, env.targets.version
         self._committed_at = env.clock.monotonic()
         self._commands = self._old_commands(shard.book.cursor.control)
-        env.tail.follow_outcomes(self.index, shard.book.cursor.outcomes)
+        env.tail.outcomes.follow(self.index, shard.book.cursor.outcomes)
         self._unheard_until = env.clock.monotonic() + _OUTCOMES_PATIENCE
         if shard.book.cursor.through > env.clock.wall() + 1_000:
             logger.error(
@@ -231,10 +231,10 @@ class ShardRunner:
         for change in changes:
             shard.step(change, now)
         cursor.control = max(cursor.control, position)
-        begin = env.tail.outcomes_begin(self.index)
+        begin = env.tail.outcomes.lost_below(self.index)
         if begin is not None and begin != cursor.outcomes:
             shard.step(OutcomesLost(begin), now)
-        outcomes = env.tail.outcomes(self.index, _OUTCOMES)
+        outcomes = env.tail.outcomes.take(self.index, _OUTCOMES)
         for record in outcomes:
             if record.offset >= cursor.outcomes:
                 self._hear(shard, record, now)
@@ -243,12 +243,12 @@ class ShardRunner:
 
     def _hear_the_end(self, shard: Shard, now: int) -> None:
         """Let the fold know up to when no outcome is missing, where it waits for that; what is late is decided then."""
-        heard = self._env.tail.outcomes_heard(self.index)
+        heard = self._env.tail.outcomes.heard(self.index)
         if heard is not None:
             self._unheard_until = None
             shard.step(OutcomesHeard(heard), now)
         if shard.awaits_outcomes(now):
-            self._env.tail.ask_outcomes(self.index, now)
+            self._env.tail.outcomes.ask(self.index, now)
 
     def _has_unheard(self, shard: Shard, now: int) -> bool:
         """Whether a shard that was just taken over has yet to read how its runs went.
@@ -266,7 +266,7 @@ class ShardRunner:
             )
             self._unheard_until = None
             return False
-        self._env.tail.ask_outcomes(self.index, now)
+        self._env.tail.outcomes.ask(self.index, now)
         return True
 
     def _hear(self, shard: Shard, record: Record, now: int) -> None:
