@@ -1,4 +1,4 @@
-"""The five topics of a namespace: created as the contract's table says, adopted, refused, checked."""
+"""The topics of a namespace: created as the contract's table says, adopted, refused, checked."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ TABLE = {
     "ns.outcomes": {"cleanup.policy": "delete", "retention.ms": "604800000"},
     "ns.events": {"cleanup.policy": "delete", "retention.ms": "2592000000"},
 }
+LETTERS = {"ns.dead_letters": {"cleanup.policy": "delete", "retention.ms": "2592000000"}}
+EVERY = TABLE | LETTERS
 
 
 def a_log(brokers: int = 3) -> MemoryLog:
@@ -46,12 +48,12 @@ def problems(report: TopicsReport) -> str:
     return "\n".join(finding.sentence for finding in report.errors)
 
 
-def test_init_creates_the_five_topics_of_the_contract() -> None:
+def test_init_creates_the_topics_of_the_contract() -> None:
     log = a_log()
     done = init_topics(log.admin(), "ns", shards=7)
-    found = log.admin().describe(TABLE)
-    assert {name: info.partitions for name, info in found.items()} == dict.fromkeys(TABLE, 7) | {"ns.control": 1}
-    for name, settings in TABLE.items():
+    found = log.admin().describe(EVERY)
+    assert {name: info.partitions for name, info in found.items()} == dict.fromkeys(EVERY, 7) | {"ns.control": 1}
+    for name, settings in EVERY.items():
         expected = settings | {"message.timestamp.type": "LogAppendTime"}
         assert {key: found[name].config[key] for key in expected} == expected
     assert done[0] == "created ns.control: 1 partition, replication 3, compact"
@@ -72,7 +74,7 @@ def test_init_twice_does_nothing_the_second_time() -> None:
 
 @pytest.mark.parametrize(("brokers", "copies"), [(1, 1), (2, 2), (3, 3), (5, 3)])
 def test_replication_is_three_or_as_many_as_there_are_brokers(brokers: int, copies: int) -> None:
-    found = initialised(brokers).admin().describe(TABLE)
+    found = initialised(brokers).admin().describe(EVERY)
     assert {info.replication for info in found.values()} == {copies}
 
 
@@ -80,7 +82,7 @@ def test_few_replicas_are_a_warning() -> None:
     report = check_topics(initialised(brokers=1).admin(), "ns")
     assert report.ok
     assert [finding.problem for finding in report.warnings] == [
-        "5 topics of namespace ns are kept on 1 broker only: fine for trying things out, but losing one can lose them"
+        "6 topics of namespace ns are kept on 1 broker only: fine for trying things out, but losing one can lose them"
     ]
 
 
@@ -104,7 +106,7 @@ def test_a_control_topic_with_several_partitions_is_refused_before_anything_is_d
         ConfigurationError, match=r"has 3 partitions and must have exactly 1.*kafka-topics.sh.*--delete"
     ):
         init_topics(log.admin(), "ns")
-    assert list(log.admin().describe(TABLE)) == ["ns.control"]
+    assert list(log.admin().describe(EVERY)) == ["ns.control"]
 
 
 def test_an_existing_state_topic_decides_how_many_shards_there_are() -> None:
@@ -207,6 +209,72 @@ def test_topics_that_this_login_cannot_use_are_errors() -> None:
     assert "ns.control cannot be described: TOPIC_AUTHORIZATION_FAILED" in problems(report)
     with pytest.raises(ConfigurationError, match="cannot be described"):
         init_topics(log.admin(), "ns")
+
+
+# --- dead letters: a worker runs without, and says so ---
+
+UNKEPT = ", so that runs which failed for good are not kept there"
+
+
+def letters(
+    log: MemoryLog, partitions: int = 12, settings: dict[str, str] | None = None, *, kept: bool = False
+) -> tuple[str, str]:
+    """The one warning about a topic of dead letters that was made by hand: the problem and the remedy."""
+    log.delete("ns.dead_letters")
+    if partitions:
+        log.admin().create("ns.dead_letters", partitions, 3, settings or {})
+    report = check_topics(log.admin(), "ns")
+    assert (report.ok, report.dead_letters) == (True, kept)
+    [warning] = report.warnings
+    return warning.problem, warning.remedy
+
+
+def test_a_namespace_without_dead_letters_runs_with_a_warning_and_init_is_the_remedy() -> None:
+    log = initialised()
+    problem, remedy = letters(log, 0)
+    assert problem == f"topic ns.dead_letters does not exist{UNKEPT}"
+    assert remedy == "create it with: kadence topics init --namespace ns"
+    assert init_topics(log.admin(), "ns") == ["created ns.dead_letters: 12 partitions, replication 3, delete"]
+    assert check_topics(log.admin(), "ns").warnings == ()
+
+
+GOOD = {"message.timestamp.type": "LogAppendTime", "retention.ms": "2592000000", "min.insync.replicas": "2"}
+
+
+@pytest.mark.parametrize(("partitions", "remedy"), [(1, "--alter --topic ns.dead_letters"), (13, "--delete")])
+def test_dead_letters_with_other_partitions_are_a_warning(partitions: int, remedy: str) -> None:
+    problem, told = letters(initialised(), partitions, GOOD)
+    shown = "1 partition" if partitions == 1 else "13 partitions"
+    assert problem == f"topic ns.dead_letters has {shown} but there are 12 shards{UNKEPT}"
+    assert remedy in told
+
+
+def test_dead_letters_in_a_producers_time_are_a_warning_that_init_mends() -> None:
+    log = initialised()
+    problem, remedy = letters(log, 12, GOOD | {"message.timestamp.type": "CreateTime"})
+    assert problem == (
+        f"topic ns.dead_letters has message.timestamp.type=CreateTime and must have LogAppendTime{UNKEPT}"
+    )
+    assert "--add-config message.timestamp.type=LogAppendTime" in remedy
+    assert init_topics(log.admin(), "ns") == ["adopted ns.dead_letters: set message.timestamp.type=LogAppendTime"]
+    assert check_topics(log.admin(), "ns").dead_letters
+
+
+def test_dead_letters_that_are_kept_for_less_long_are_kept_all_the_same() -> None:
+    problem, _ = letters(initialised(), 12, GOOD | {"retention.ms": "1000"}, kept=True)
+    assert problem == "topic ns.dead_letters has retention.ms=1000 and should have at least 2592000000"
+
+
+@pytest.mark.parametrize(("writable", "error"), [(False, None), (False, "TOPIC_AUTHORIZATION_FAILED")])
+def test_dead_letters_that_this_login_cannot_use_are_a_warning(writable: bool, error: str | None) -> None:
+    log = initialised()
+    log.restrict("ns.dead_letters", writable=writable, error=error)
+    report = check_topics(log.admin(), "ns")
+    assert (report.ok, report.dead_letters) == (True, False)
+    [warning] = report.warnings
+    assert warning.problem.endswith(UNKEPT)
+    assert "kafka-acls.sh" in warning.remedy
+    assert init_topics(log.admin(), "ns") == []
 
 
 @pytest.mark.broker

@@ -25,7 +25,7 @@ _LOOK_SECONDS = 30.0
 
 @click.group("topics")
 def topics_command() -> None:
-    """Create and check the five topics of a namespace."""
+    """Create and check the topics of a namespace."""
 
 
 @topics_command.command

@@ -16,7 +16,7 @@ from kadence.domain.duration import format_time
 from kadence.domain.spec import compact_json
 from kadence.log.kafka import KafkaLog
 from kadence.log.port import LATEST
-from kadence.log.topics import DEFAULT_NAMESPACE, TOPICS, namespace_option
+from kadence.log.topics import DEFAULT_NAMESPACE, EVERY_TOPIC, namespace_option
 from kadence.settings import Settings
 from kadence.wire.control import key_of
 from kadence.worker.worker import Worker
@@ -69,7 +69,7 @@ def run(
             servers, embedded = broker.bootstrap_servers, True
             broker.create_topic(EMBEDDED_BROKER, 1)
             broker.create_topic(f"{namespace}.control", 1)
-            for name in ("state", "executions", "outcomes", "events"):
+            for name in ("state", "executions", "outcomes", "events", "dead_letters"):
                 broker.create_topic(f"{namespace}.{name}", SHARDS)
             # This broker does not wake a waiting fetch, so that a long wait would delay everything.
             settings = Settings(
@@ -116,7 +116,7 @@ def _take_away(say: Callable[[str], None], log: Log, servers: str, namespace: st
         say(f"Its jobs ({names}) will be deleted once a worker runs; that is recorded.")
     say(f"The topics of namespace {namespace} stay, with what was executed.")
     if namespace == NAMESPACE:
-        suffixes = "|".join(plan.suffix for plan in TOPICS)
+        suffixes = "|".join(plan.suffix for plan in EVERY_TOPIC)
         say("To delete them, once no demo runs any more:")
         say(f"  kafka-topics.sh --bootstrap-server {servers} --delete --topic '{namespace}\\.({suffixes})'")
 

@@ -9,10 +9,11 @@ from kadence.log.topics.check import partitions_off, unusable
 from kadence.log.topics.plans import (
     COMPACT,
     CONTROL,
+    DEAD_LETTERS,
     DEFAULT_SHARDS,
+    EVERY_TOPIC,
     SAFE_REPLICATION,
     SERVERS,
-    TOPICS,
     are,
     counted,
     topic_names,
@@ -39,7 +40,7 @@ def init_topics(admin: LogAdmin, namespace: str, shards: int = DEFAULT_SHARDS, r
         have = counted(state.partitions, "partition")
         report.append(f"{state.name} has {have} already, so there {are(state.partitions, 'shard')}")
         shards = state.partitions
-    missing = [plan for plan in TOPICS if f"{namespace}.{plan.suffix}" not in found]
+    missing = [plan for plan in EVERY_TOPIC if f"{namespace}.{plan.suffix}" not in found]
     copies = replication if replication > 0 or not missing else min(SAFE_REPLICATION, admin.brokers())
     for plan in missing:
         name, partitions = f"{namespace}.{plan.suffix}", shards if plan.sharded else 1
@@ -53,8 +54,9 @@ def init_topics(admin: LogAdmin, namespace: str, shards: int = DEFAULT_SHARDS, r
 
 
 def _refuse_beyond_repair(found: Mapping[str, TopicInfo], namespace: str) -> None:
-    """Look before anything is changed."""
-    closed = [finding for info in found.values() if info.error is not None for finding in unusable(info, SERVERS)]
+    """Look before anything is changed. A worker runs without dead letters, so that nothing is refused for them."""
+    needed = [info for info in found.values() if info.name != f"{namespace}.{DEAD_LETTERS.suffix}"]
+    closed = [finding for info in needed if info.error is not None for finding in unusable(info, SERVERS)]
     control = found.get(f"{namespace}.control")
     split = [] if control is None or control.error else list(partitions_off(CONTROL, control, 0, namespace, SERVERS))
     for finding in (*closed, *split):
@@ -63,7 +65,7 @@ def _refuse_beyond_repair(found: Mapping[str, TopicInfo], namespace: str) -> Non
 
 def _adopt(admin: LogAdmin, found: Mapping[str, TopicInfo], namespace: str) -> Iterator[str]:
     """Mend existing topics. One with a wrong cleanup policy was not made for kadence: it is given all of the plan."""
-    for plan in TOPICS:
+    for plan in EVERY_TOPIC:
         info = found.get(f"{namespace}.{plan.suffix}")
         if info is None:
             continue

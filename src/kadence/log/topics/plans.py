@@ -1,4 +1,4 @@
-"""The five topics of a namespace, as the contract has them, and how they are named and counted."""
+"""The topics of a namespace, as the contract has them, and how they are named and counted."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class TopicPlan:
-    """One of the five topics: its name after ``<ns>.``, whether it has one partition per shard, and its settings."""
+    """One of the topics: its name after ``<ns>.``, whether it has one partition per shard, and its settings."""
 
     suffix: str
     sharded: bool
@@ -91,12 +91,16 @@ STATE: Final = TopicPlan(
     ),
 )
 TOPICS: Final = (CONTROL, STATE, _kept("executions", 7), _kept("outcomes", 7), _kept("events", 30))
-"""The contract's table ("Topics"), in the order in which they are created."""
+"""Those that a worker does not run without, in the order in which they are created."""
+DEAD_LETTERS: Final = _kept("dead_letters", 30)
+"""A worker runs without it, and keeps no failed runs then: namespaces of earlier versions have none."""
+EVERY_TOPIC: Final = (*TOPICS, DEAD_LETTERS)
+"""The contract's table ("Topics")."""
 
 
 def topic_names(namespace: str) -> tuple[str, ...]:
-    """The full names of the five topics, control first."""
-    return tuple(f"{namespace}.{plan.suffix}" for plan in TOPICS)
+    """The full names of all topics, control first."""
+    return tuple(f"{namespace}.{plan.suffix}" for plan in EVERY_TOPIC)
 
 
 def shard_count(log: Log, namespace: str, timeout: float = ANSWER_SECONDS) -> int:
