@@ -61,6 +61,8 @@ VERBS: Final = {
     "pause": ("kadence.cli.jobs", "Pause jobs until resumed, or for a time."),
     "resume": ("kadence.cli.jobs", "Resume paused or errored jobs."),
     "trigger": ("kadence.cli.trigger", "Run a job once now."),
+    "runs": ("kadence.cli.runs", "Show how runs went, or follow them."),
+    "dlq": ("kadence.cli.dlq", "Look at runs that failed for good, and run them again."),
     "hold": ("kadence.cli.holds", "Pause every job of a kind, by tag or name."),
     "release": ("kadence.cli.holds", "Release a hold."),
     "holds": ("kadence.cli.holds", "List holds."),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 _COLOURS: Final[Mapping[str, str]] = {
     "running": "green",
@@ -18,6 +18,12 @@ _COLOURS: Final[Mapping[str, str]] = {
     "errored": "red",
     "rejected": "red",
     "finished": "bright_black",
+    "succeeded": "green",
+    "started": "yellow",
+    "snoozed": "yellow",
+    "failed": "red",
+    "timed_out": "red",
+    "lost": "red",
 }
 _GAP: Final = "  "
 
@@ -27,12 +33,32 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def print_json_line(value: object) -> None:
+    """One JSON document in one line."""
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Columns as wide as their widest cell. Colour is for terminals only: click takes it out of pipes."""
-    widths = [max(len(row[column]) for row in (headings, *rows)) for column in range(len(headings))]
-    for row in (headings, *rows):
-        cells = [_coloured(cell.ljust(width), cell) for cell, width in zip(row[:-1], widths, strict=False)]
-        click.echo(_GAP.join([*cells, _coloured(row[-1], row[-1])]).rstrip())
+    print_rows(widths(headings, rows), (headings, *rows))
+
+
+def widths(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    """How wide each column of a table is."""
+    return [max(len(row[column]) for row in (headings, *rows)) for column in range(len(headings))]
+
+
+def print_rows(columns: Sequence[int], rows: Iterable[Sequence[str]]) -> None:
+    """Rows of a table, each as soon as it is there; a cell that is wider than its column moves what follows."""
+    for row in rows:
+        words = [printable(cell) for cell in row]
+        cells = [_coloured(word.ljust(width), word) for word, width in zip(words[:-1], columns, strict=False)]
+        click.echo(_GAP.join([*cells, _coloured(words[-1], words[-1])]).rstrip())
+
+
+def printable(text: str) -> str:
+    """A text from a record as one line that does nothing to a terminal."""
+    return text if text.isprintable() else "".join(each if each.isprintable() else " " for each in text)
 
 
 def _coloured(text: str, word: str) -> str:
@@ -44,8 +70,8 @@ def print_pairs(pairs: Sequence[tuple[str, str]]) -> None:
     shown = [(name, value) for name, value in pairs if value]
     width = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
-        first, *more = value.splitlines()
-        click.echo(f"{name.ljust(width)}  {_coloured(first, first)}")
+        first, *more = [printable(line) for line in value.splitlines()] or [""]
+        click.echo(f"{name.ljust(width)}  {_coloured(first, first)}".rstrip())
         for line in more:
             click.echo(f"{' ' * width}  {line}")
 

@@ -8,18 +8,19 @@ import secrets
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
+from typing_extensions import override
+
 from kadence.client import commands, deploy
 from kadence.client.commands import Command, Signature, Spec
 from kadence.client.deploy import Deployed, Plan
 from kadence.client.ending import ended_at
-from kadence.client.records import Records
+from kadence.client.history import History
+from kadence.client.selecting import matches
 from kadence.client.session import Session
 from kadence.client.unheeded import unheeded
 from kadence.client.written import Written, raise_for
-from kadence.domain.fields import InvalidError
-from kadence.domain.holds import Matches, Selector
 from kadence.domain.stimulus import ReleaseHold
-from kadence.errors import ConfigurationError, InvalidSpecError, NotFoundError, SettingsError
+from kadence.errors import ConfigurationError, NotFoundError, SettingsError
 from kadence.settings import Settings, are_addresses
 from kadence.view import snapshot
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from kadence.client.commands import Time
+    from kadence.domain.holds import Selector
     from kadence.domain.spec import Policy
     from kadence.log.port import Log
     from kadence.view import HoldView, JobView, View
@@ -58,7 +60,7 @@ class ConnectionSettings(Protocol):
         ...
 
 
-class Client(Records):
+class Client(History):
     """A client of one namespace.
 
     Nothing is connected before the first call, and every process that uses the client (forked or spawned) has
@@ -102,6 +104,7 @@ class Client(Records):
 
     # --- connections ---
 
+    @override
     def _session(self) -> Session:
         session = self._sessions.get(os.getpid())
         if session is None:
@@ -136,6 +139,7 @@ class Client(Records):
 
     # --- writing ---
 
+    @override
     def submit(self, written: Sequence[Command], *, wait: Wait = True) -> tuple[Written, ...]:
         """Write commands (`kadence.client.commands`) in order; returns what became of each, without raising for it."""
         return tuple(self._session().submit(written, self._seconds(wait), self.timeout))
@@ -287,6 +291,7 @@ class Client(Records):
         """Everything: jobs, holds and shards at this moment."""
         return snapshot(self._session().log, self.namespace, self.timeout)
 
+    @override
     def get(self, name: str) -> JobView:
         """One job. Raises `NotFoundError`."""
         view = snapshot(self._session().log, self.namespace, self.timeout, only=[name])
@@ -299,7 +304,7 @@ class Client(Records):
         self, *, names: Iterable[str] = (), tags: Iterable[str] = (), states: Iterable[str] = ()
     ) -> tuple[JobView, ...]:
         """The jobs by name; given globs, tags or states, those that match one of each kind given."""
-        wanted, wanted_states = _matches(names, tags), set(states)
+        wanted, wanted_states = matches(names, tags), set(states)
         return tuple(
             job
             for job in self.status().jobs.values()
@@ -332,10 +337,3 @@ class Client(Records):
 
     def _one(self, command: Command, wait: Wait) -> Written:
         return self._all([command], wait)[0]
-
-
-def _matches(names: Iterable[str], tags: Iterable[str]) -> Matches:
-    try:
-        return Matches(tuple(names), tuple(tags))
-    except InvalidError as error:
-        raise InvalidSpecError(str(error)) from error

@@ -10,6 +10,7 @@ from kadence.domain.job import Operator
 if TYPE_CHECKING:
     from kadence.domain.job import Job, Pause, Trouble
     from kadence.view.model import HoldView, JobView, ShardView, View
+    from kadence.view.runs import RunView
 
 Document = dict[str, object]
 
@@ -79,6 +80,25 @@ def _breaker(job: Job) -> Document | None:
 
 def _trouble(trouble: Trouble | None) -> Document | None:
     return None if trouble is None else {"since": time_text(trouble.since), "reason": trouble.reason}
+
+
+def run_document(run: RunView) -> Document:
+    """A run."""
+    return {
+        "run": run.run,
+        "job": run.job,
+        "status": run.status,
+        "open": run.open,
+        "attempts": run.attempts,
+        "n": run.n,
+        "started_at": time_text(run.started_at),
+        "finished_at": time_text(run.finished_at),
+        "duration_seconds": None if run.duration is None else run.duration / 1000,
+        "executor": run.executor,
+        "error": run.error,
+        "next_at": time_text(run.next_at),
+        "at": time_text(run.at),
+    }
 
 
 def hold_document(hold: HoldView) -> Document:

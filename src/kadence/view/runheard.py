@@ -1,0 +1,153 @@
+"""What was heard of one run, and what is so of it. Pure.
+
+An executor's outcome tells how a firing ended. Only the owner of the run's shard decides that it timed out, was lost,
+or is tried again: its state record of the run says so until an hour after the end, its event for as long as events are
+kept. So its word counts, unless it is older than what the outcomes tell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from kadence.domain.stimulus import Outcome
+    from kadence.view.runevent import RunEnd
+    from kadence.view.runrecord import RunRecord, RunStatus
+
+_MAX_EXECUTOR: Final = 200
+
+
+class Said(NamedTuple):
+    """What is kept of an outcome: its traceback, which may be long, is not."""
+
+    status: RunStatus
+    at: int
+    error: str | None
+    started_at: int | None
+    finished_at: int | None
+    until: int | None
+    executor: str | None
+
+
+def keep(outcome: Outcome) -> Said:
+    """The outcome, less what is not shown."""
+    return Said(
+        outcome.status,  # type: ignore[arg-type]  # the decoder lets no other word through
+        outcome.timestamp,
+        None if outcome.error is None else outcome.error.line or None,
+        outcome.started_at,
+        outcome.finished_at,
+        outcome.until,
+        None if outcome.executor is None else outcome.executor[:_MAX_EXECUTOR],
+    )
+
+
+@dataclass(slots=True)
+class HeardFiring:
+    """What executors said of one firing: that it started, and how it ended, each as it was said first."""
+
+    started: Said | None = None
+    final: Said | None = None
+
+
+@dataclass(slots=True)
+class Heard:
+    """Everything that was heard of one run."""
+
+    job: str
+    firings: dict[int, HeardFiring] = field(default_factory=dict)
+    end: RunEnd | None = None
+    record: RunRecord | None = None
+    told: int = 0
+    """Which firing's end was told last."""
+
+
+class Verdict(NamedTuple):
+    """What is so of a run, and since when (broker time, ms); ``next_at``: when it is fired again."""
+
+    status: RunStatus
+    at: int
+    error: str | None = None
+    next_at: int | None = None
+    open: bool = False
+
+
+def judge(heard: Heard) -> Verdict | None:
+    """What is so: the owner's word where it has one that is not older than the newest outcome, else the outcome's."""
+    record, end = heard.record, heard.end
+    told = _told(heard)
+    if record is not None and not record.open:
+        error = record.error or (end.error if end else None) or (told.error if told else None)
+        return Verdict(record.status, record.heard, error)
+    if end is not None:
+        status, error = end.status, end.error or (told.error if told else None)
+        if status is None:  # the event of a failed run: where no outcome told of the failure, time did
+            status = "failed" if _failed_before(heard, end.at) else "timed_out"
+        return Verdict(status, end.at, error)
+    if record is None or (told is not None and _is_behind(record, heard)):
+        return told
+    at = max(record.heard, told.at if told else 0)
+    status = (
+        told.status if told is not None and record.status == "fired" and told.status == "started" else record.status
+    )
+    return Verdict(status, at, record.error or (told.error if told else None), record.next_at, open=True)
+
+
+def _told(heard: Heard) -> Verdict | None:
+    """What the outcomes say by themselves."""
+    if not heard.firings:
+        return None
+    firing = heard.firings[max(heard.firings)]
+    said = firing.final or firing.started
+    if said is None:
+        return None
+    return Verdict(said.status, said.at, said.error, said.until, open=said.status in {"started", "snoozed"})
+
+
+def _is_behind(record: RunRecord, heard: Heard) -> bool:
+    """Whether the owner's record was written before what the outcomes tell."""
+    n = max(heard.firings)
+    return n > record.n or (
+        n == record.n and heard.firings[n].final is not None and record.status in {"fired", "started"}
+    )
+
+
+def _failed_before(heard: Heard, at: int) -> bool:
+    finals = (firing.final for firing in heard.firings.values())
+    return any(one is not None and one.status == "failed" and one.at <= at for one in finals)
+
+
+def attempts_of(heard: Heard) -> int:
+    """Those that its owner counted, or those that were seen: a snooze uses up none."""
+    seen = sum(firing.final is None or firing.final.status != "snoozed" for firing in heard.firings.values())
+    counted = heard.record.attempt if heard.record else 0
+    return max(seen, counted, (heard.end.attempts or 0) if heard.end else 0, 1)
+
+
+class Spell(NamedTuple):
+    """From when to when a firing was worked on (ms), as far as it is known."""
+
+    started: int | None
+    finished: int | None
+
+    @property
+    def duration(self) -> int | None:
+        """Its length in ms."""
+        return None if self.started is None or self.finished is None else max(0, self.finished - self.started)
+
+
+def spell_of(firing: HeardFiring, record: RunRecord | None, over: int | None) -> Spell:
+    """When a firing was worked on: both ends by the executor's clock, or both by the broker's.
+
+    ``over``: when (broker time) the run ended; None: it has not.
+    """
+    started, final = firing.started, firing.final
+    if final is not None:
+        begun = final.started_at or (started.started_at if started else None)
+        if begun is not None and final.finished_at is not None:
+            return Spell(begun, final.finished_at)
+        return Spell(started.at if started else None, final.at)
+    if started is None:
+        return Spell(record.started if record else None, over)
+    return Spell(started.started_at or started.at, None) if over is None else Spell(started.at, over)
