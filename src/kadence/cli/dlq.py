@@ -14,7 +14,7 @@ from kadence.cli.values import DURATION, output_option, reason_option, wait_opti
 from kadence.client.selecting import matches
 from kadence.domain.firing import read_firing
 from kadence.errors import InvalidSpecError, NotFoundError
-from kadence.log.topics import counted
+from kadence.log.topics import counted, namespace_option
 from kadence.view.documents import time_text
 from kadence.view.letterdocuments import letter_detail, letter_document
 from kadence.view.letters import newest
@@ -91,7 +91,7 @@ def show(invocation: Invocation, run: str, topics: tuple[str, ...], output: Outp
     if output == "json":
         print_json(letter_detail(letter))
     else:
-        print_pairs(_described(letter))
+        print_pairs(_described(letter, client.namespace))
 
 
 @dlq_command.command
@@ -170,7 +170,7 @@ def _tell_troubles(box: LetterBox) -> None:
     for trouble in box.troubles:
         note(trouble)
     for topic, number in box.strangers.items():
-        note(f"{counted(number, 'record')} of {topic} tell of no run of kadence's and are left out")
+        note(f"left out of {topic}: {counted(number, 'record')} that name no run")
 
 
 def _row(letter: Letter) -> tuple[str, ...]:
@@ -179,7 +179,7 @@ def _row(letter: Letter) -> tuple[str, ...]:
     return (letter.run, letter.status, attempts, at, letter.topic, letter.error.line)
 
 
-def _described(letter: Letter) -> list[tuple[str, str]]:
+def _described(letter: Letter, namespace: str) -> list[tuple[str, str]]:
     error = letter.error
     return [
         ("run", letter.run),
@@ -194,7 +194,7 @@ def _described(letter: Letter) -> list[tuple[str, str]]:
         ("headers", "\n".join(f"{name}: {_text(value)}" for name, value in letter.headers if not _is_long(name))),
         ("payload", _payload(letter)),
         ("stacktrace", error.traceback),
-        ("retry with", f"kadence dlq retry '{letter.run}'"),
+        ("retry with", f"kadence dlq retry{namespace_option(namespace)} '{letter.run}'"),
     ]
 
 

@@ -55,7 +55,7 @@ def runs_command(
         if len(found) > limit:
             note(f"the newest {limit} of {len(found)} runs are shown; --limit N shows more")
         if runs.unreadable:
-            note(f"{counted(runs.unreadable, 'record')} of {client.namespace}.outcomes tell of no run and are left out")
+            note(f"left out of {client.namespace}.outcomes: {counted(runs.unreadable, 'record')} that name no run")
         if follow:
             with suppress(KeyboardInterrupt):  # which is how it ends
                 _follow(invocation, runs, shown, failed=failed, output=output)

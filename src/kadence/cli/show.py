@@ -25,6 +25,7 @@ from kadence.view.documents import (
 if TYPE_CHECKING:
     from kadence.cli.values import Output
     from kadence.view import JobView, View
+    from kadence.view.runrecord import RunRecord
 
 _STATES = ("running", "paused", "errored", "finished", "pending", "rejected")
 
@@ -75,6 +76,24 @@ def get_command(invocation: Invocation, name: str, output: Output) -> None:
         warn_of_silence([job], client.namespace, invocation.clock.wall())
 
 
+def _runs(job: JobView) -> list[tuple[str, str]]:
+    memory = job.memory
+    failed = f", after {memory.probes} that failed" if memory.probes else ""
+    return [
+        ("probe at", "" if memory.probe_at is None else f"{time_text(memory.probe_at)}{failed}"),
+        ("last success", time_text(memory.succeeded_at) or ""),
+        ("open runs", "\n".join(map(_open_run, job.open_runs))),
+    ]
+
+
+def _open_run(run: RunRecord) -> str:
+    told = [f"attempt {run.attempt}"]
+    told += [f"since {time_text(run.started or run.fired)}"] if run.started or run.fired else []
+    told += [f"again at {time_text(run.next_at)}"] if run.next_at is not None else []
+    told += [run.error] if run.error else []
+    return f"{run.run}  {run.status}: {', '.join(told)}"
+
+
 def _described(job: JobView) -> list[tuple[str, str]]:
     own = job.own
     pause = None if own is None else own.pause
@@ -97,8 +116,10 @@ def _described(job: JobView) -> list[tuple[str, str]]:
         told += [f"({pause.reason})"] if pause.reason else []
         pairs.append(("paused", " ".join(told)))
     if streak is not None:
+        pairs.append(("failures", f"{job.failures} in a row" if job.failures else ""))
         pairs.append(("failed runs", "\n".join(run for run, _ in streak.failed)))
         pairs.append(("last error", streak.last_error or ""))
+    pairs += _runs(job)
     if own is not None and own.rejection is not None:
         pairs.append(("rejected", f"the record at offset {own.rejection.offset}: {own.rejection.error}"))
     if job.newer is not None:

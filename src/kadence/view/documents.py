@@ -9,7 +9,9 @@ from kadence.domain.job import Operator
 
 if TYPE_CHECKING:
     from kadence.domain.job import Job, Pause, Trouble
+    from kadence.view.jobmemory import JobMemory
     from kadence.view.model import HoldView, JobView, ShardView, View
+    from kadence.view.runrecord import RunRecord
     from kadence.view.runs import RunView
 
 Document = dict[str, object]
@@ -42,7 +44,10 @@ def job_detail(job: JobView) -> Document:
         **job_document(job),
         "shard": job.shard,
         "pause": None if own is None or own.operator is Operator.OPEN else _pause(own.pause),
-        "breaker": None if own is None else _breaker(own),
+        "breaker": None if own is None else _breaker(own, job.memory),
+        "consecutive_failures": job.failures,
+        "last_success": time_text(job.memory.succeeded_at),
+        "open_runs": [open_run_document(run) for run in job.open_runs],
         "rejected": None
         if own is None or own.rejection is None
         else {"offset": own.rejection.offset, "error": own.rejection.error},
@@ -66,7 +71,22 @@ def _pause(pause: Pause | None) -> Document | None:
     }
 
 
-def _breaker(job: Job) -> Document | None:
+def open_run_document(run: RunRecord) -> Document:
+    """A run that is under way, as its shard's record tells of it."""
+    return {
+        "run": run.run,
+        "status": run.status,
+        "attempt": run.attempt,
+        "n": run.n,
+        "cause": run.cause,
+        "fired": time_text(run.fired),
+        "started": time_text(run.started),
+        "next_at": time_text(run.next_at),
+        "error": run.error,
+    }
+
+
+def _breaker(job: Job, memory: JobMemory) -> Document | None:
     streak = job.streak
     if streak is None and job.lost is None:
         return None
@@ -74,6 +94,8 @@ def _breaker(job: Job) -> Document | None:
         "failed": [] if streak is None else [run for run, _ in streak.failed],
         "last_error": None if streak is None else streak.last_error,
         "opened": None if streak is None else _trouble(streak.tripped),
+        "probe_at": time_text(memory.probe_at),
+        "probes": memory.probes,
         "target": _trouble(job.lost),
     }
 

@@ -7,15 +7,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from kadence.clock import SystemClock
+from kadence.domain.firing import read_firing
 from kadence.domain.job import NO_OFFSET
 from kadence.domain.partition import partition_for
 from kadence.domain.stimulus import Rejected
 from kadence.log.topics import ANSWER_SECONDS, CONTROL, STATE, shard_count
 from kadence.view.evidence import Evidence, ShardRecords, Wanted
 from kadence.view.holds import view_holds
+from kadence.view.jobmemory import NO_MEMORY, read_memory
 from kadence.view.jobs import view_job
 from kadence.view.model import ShardView, View
 from kadence.view.reading import Deadline, read_through
+from kadence.view.runrecord import decode_run
 from kadence.wire import state
 
 if TYPE_CHECKING:
@@ -85,6 +88,19 @@ def _read_job(shard: ShardRecords, name: str, record: Record, namespace: str) ->
     if isinstance(decoded, Rejected):
         return decoded
     shard.jobs[name] = decoded
+    memory = read_memory(record.value or b"")
+    if memory is not NO_MEMORY:
+        shard.memories[name] = memory
+    return None
+
+
+def _read_run(shard: ShardRecords, run: str, record: Record, _namespace: str) -> Rejected | None:
+    decoded = decode_run(run, record.value or b"")
+    if isinstance(decoded, Rejected):
+        return decoded
+    about = read_firing(run)
+    if decoded.open and about is not None:
+        shard.runs.setdefault(about.job, []).append(decoded)
     return None
 
 
@@ -96,7 +112,7 @@ def _read_hold(shard: ShardRecords, name: str, record: Record, _namespace: str) 
     return None
 
 
-_STATE_KINDS = {"cursor": _read_cursor, "job": _read_job, "hold": _read_hold}
+_STATE_KINDS = {"cursor": _read_cursor, "job": _read_job, "hold": _read_hold, "run": _read_run}
 
 
 def _read_control(
@@ -138,7 +154,12 @@ def _assemble(found: Evidence, namespace: str, at: int, shards: int, only: Colle
         own = shard.jobs.get(name)
         job = look(name, number, own, wanted, tuple(shard.holds.values()), _control(shard))
         if job is not None:
-            jobs[name] = replace(job, heard=None if shard.cursor is None else shard.written_at)
+            jobs[name] = replace(
+                job,
+                heard=None if shard.cursor is None else shard.written_at,
+                memory=shard.memories.get(name, NO_MEMORY),
+                open_runs=tuple(sorted(shard.runs.get(name, ()), key=lambda run: (run.heard, run.run))),
+            )
         elif own is not None and own.job.pause is not None and own.job.pause.active:
             pauses.append(name)
     return View(
