@@ -170,7 +170,7 @@ def _tell_troubles(box: LetterBox) -> None:
     for trouble in box.troubles:
         note(trouble)
     for topic, number in box.strangers.items():
-        note(f"left out of {topic}: {counted(number, 'record')} that name no run")
+        note(f"left out {counted(number, 'record')} of {topic}: not about a run")
 
 
 def _row(letter: Letter) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from kadence.cli.context import Invocation, connection_options
 from kadence.cli.output import note, print_json, print_json_line, print_rows, print_table, widths
 from kadence.cli.values import DURATION, output_option
 from kadence.domain.duration import format_duration, format_time
+from kadence.domain.job import RunStatus
 from kadence.log.topics import counted
 from kadence.view.documents import run_document, time_text
 from kadence.view.runlog import RunLog, is_glob
@@ -55,7 +56,7 @@ def runs_command(
         if len(found) > limit:
             note(f"the newest {limit} of {len(found)} runs are shown; --limit N shows more")
         if runs.unreadable:
-            note(f"left out of {client.namespace}.outcomes: {counted(runs.unreadable, 'record')} that name no run")
+            note(f"left out {counted(runs.unreadable, 'record')} of {client.namespace}.outcomes: not about a run")
         if follow:
             with suppress(KeyboardInterrupt):  # which is how it ends
                 _follow(invocation, runs, shown, failed=failed, output=output)
@@ -103,7 +104,7 @@ def _row(run: RunView, now: int) -> tuple[str, ...]:
 def _length(run: RunView, now: int) -> str:
     if run.duration is not None:
         return duration_text(run.duration)
-    if run.status == "started" and run.started_at is not None:
+    if run.status is RunStatus.STARTED and run.started_at is not None:
         return f"{duration_text(max(0, now - run.started_at))} so far"
     return "-"
 

@@ -24,8 +24,8 @@ from kadence.view.documents import (
 
 if TYPE_CHECKING:
     from kadence.cli.values import Output
+    from kadence.domain.job import Run
     from kadence.view import JobView, View
-    from kadence.view.runrecord import RunRecord
 
 _STATES = ("running", "paused", "errored", "finished", "pending", "rejected")
 
@@ -77,21 +77,21 @@ def get_command(invocation: Invocation, name: str, output: Output) -> None:
 
 
 def _runs(job: JobView) -> list[tuple[str, str]]:
-    memory = job.memory
-    failed = f", after {memory.probes} that failed" if memory.probes else ""
+    streak = None if job.own is None else job.own.streak
+    failed = f", after {streak.probes} that failed" if streak is not None and streak.probes else ""
     return [
-        ("probe at", "" if memory.probe_at is None else f"{time_text(memory.probe_at)}{failed}"),
-        ("last success", time_text(memory.succeeded_at) or ""),
+        ("probe at", "" if streak is None or streak.probe_at is None else f"{time_text(streak.probe_at)}{failed}"),
+        ("last success", time_text(job.last_success) or ""),
         ("open runs", "\n".join(map(_open_run, job.open_runs))),
     ]
 
 
-def _open_run(run: RunRecord) -> str:
+def _open_run(run: Run) -> str:
     told = [f"attempt {run.attempt}"]
-    told += [f"since {time_text(run.started or run.fired)}"] if run.started or run.fired else []
+    told += [f"since {time_text(run.started or run.fired)}"]
     told += [f"again at {time_text(run.next_at)}"] if run.next_at is not None else []
     told += [run.error] if run.error else []
-    return f"{run.run}  {run.status}: {', '.join(told)}"
+    return f"{run.id}  {run.status}: {', '.join(told)}"
 
 
 def _described(job: JobView) -> list[tuple[str, str]]:

@@ -44,7 +44,7 @@ def rebuild(book: Book, memory: Memory, wanted: Mapping[tuple[str, str], Change]
     book.holds.update(memory.holds)
     for name, job in memory.jobs.items():
         book.jobs[name] = job
-        _restore_runs(job, memory.runs.get(name, {}))
+        give_runs(job, memory.runs.get(name, {}))
         _restore_job(book, job, _spec_of(book, job, memory, wanted), wanted)
     for name, runs in memory.runs.items():
         if name not in memory.jobs:
@@ -74,8 +74,8 @@ def _torn(book: Book, offset: int) -> bool:
     return offset >= book.cursor.control
 
 
-def _restore_runs(job: Job, runs: dict[str, Run]) -> None:
-    """Give a remembered job its runs, oldest first."""
+def give_runs(job: Job, runs: Mapping[str, Run]) -> None:
+    """Let a job that was read know of its runs, oldest first, and of its last success."""
     in_order = sorted(runs.values(), key=lambda run: (run.settled_at or run.fired, run.id))
     job.runs = {run.id: run for run in in_order if run.settled_at is None} or NO_RUNS
     job.past = {run.id: run for run in in_order if run.settled_at is not None} or NO_RUNS

@@ -8,10 +8,8 @@ from kadence.domain.duration import format_duration, format_time
 from kadence.domain.job import Operator
 
 if TYPE_CHECKING:
-    from kadence.domain.job import Job, Pause, Trouble
-    from kadence.view.jobmemory import JobMemory
+    from kadence.domain.job import Job, Pause, Run, Trouble
     from kadence.view.model import HoldView, JobView, ShardView, View
-    from kadence.view.runrecord import RunRecord
     from kadence.view.runs import RunView
 
 Document = dict[str, object]
@@ -44,9 +42,9 @@ def job_detail(job: JobView) -> Document:
         **job_document(job),
         "shard": job.shard,
         "pause": None if own is None or own.operator is Operator.OPEN else _pause(own.pause),
-        "breaker": None if own is None else _breaker(own, job.memory),
+        "breaker": None if own is None else _breaker(own),
         "consecutive_failures": job.failures,
-        "last_success": time_text(job.memory.succeeded_at),
+        "last_success": time_text(job.last_success),
         "open_runs": [open_run_document(run) for run in job.open_runs],
         "rejected": None
         if own is None or own.rejection is None
@@ -71,10 +69,10 @@ def _pause(pause: Pause | None) -> Document | None:
     }
 
 
-def open_run_document(run: RunRecord) -> Document:
+def open_run_document(run: Run) -> Document:
     """A run that is under way, as its shard's record tells of it."""
     return {
-        "run": run.run,
+        "run": run.id,
         "status": run.status,
         "attempt": run.attempt,
         "n": run.n,
@@ -86,7 +84,7 @@ def open_run_document(run: RunRecord) -> Document:
     }
 
 
-def _breaker(job: Job, memory: JobMemory) -> Document | None:
+def _breaker(job: Job) -> Document | None:
     streak = job.streak
     if streak is None and job.lost is None:
         return None
@@ -94,8 +92,8 @@ def _breaker(job: Job, memory: JobMemory) -> Document | None:
         "failed": [] if streak is None else [run for run, _ in streak.failed],
         "last_error": None if streak is None else streak.last_error,
         "opened": None if streak is None else _trouble(streak.tripped),
-        "probe_at": time_text(memory.probe_at),
-        "probes": memory.probes,
+        "probe_at": None if streak is None else time_text(streak.probe_at),
+        "probes": 0 if streak is None else streak.probes,
         "target": _trouble(job.lost),
     }
 

@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kadence.domain.job import AppliedHold
+    from kadence.domain.job import AppliedHold, Run
     from kadence.log.port import Record
-    from kadence.view.jobmemory import JobMemory
-    from kadence.view.runrecord import RunRecord
     from kadence.wire.state import CursorRecord, JobRecord
 
 
@@ -21,9 +19,8 @@ class ShardRecords:
     written_at: int = 0
     jobs: dict[str, JobRecord] = field(default_factory=dict)
     holds: dict[str, AppliedHold] = field(default_factory=dict)
-    memories: dict[str, JobMemory] = field(default_factory=dict)
-    runs: dict[str, list[RunRecord]] = field(default_factory=dict)
-    """The open ones, by job."""
+    runs: dict[str, dict[str, Run]] = field(default_factory=dict)
+    """By job."""
     unreadable: list[str] = field(default_factory=list)
 
 

@@ -13,21 +13,14 @@ from kadence.domain.duration import parse_time
 from kadence.domain.firing import read_firing, run_id
 from kadence.domain.partition import murmur2
 from kadence.domain.stimulus import Failure
+from kadence.wire import letter as wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from kadence.log.port import Record
     from kadence.view.model import JobView
 
-_TOPIC: Final = "__connect.errors.topic"
-_CLASS: Final = "__connect.errors.exception.class.name"
-_MESSAGE: Final = "__connect.errors.exception.message"
-_STACKTRACE: Final = "__connect.errors.exception.stacktrace"
-_RUN: Final = "kadence.errors.run"
-_ATTEMPTS: Final = "kadence.errors.attempts"
-_AT: Final = "kadence.errors.at"
-_STATUS: Final = "kadence.errors.status"
 _MANY_DIGITS: Final = 9
 _MAX_WORD: Final = 40
 
@@ -69,7 +62,7 @@ class Letter:
 def read_letter(record: Record) -> Letter | None:
     """The letter in a record; None where it tells of no failed run of kadence's."""
     found = {name: value.decode("utf-8", "replace") for name, value in record.headers}
-    named = found.get(_RUN) or (found.get("ce_id") if _CLASS in found else None)
+    named = found.get(wire.RUN) or (found.get("ce_id") if wire.CLASS in found else None)
     about = None if named is None else read_firing(named)
     if about is None:
         return None
@@ -80,11 +73,11 @@ def read_letter(record: Record) -> Letter | None:
         at=record.timestamp,
         run=about.run,
         job=about.job,
-        status=found.get(_STATUS, "failed")[:_MAX_WORD],
-        error=Failure(found.get(_CLASS, ""), found.get(_MESSAGE, ""), found.get(_STACKTRACE, "")),
-        attempts=_number(found.get(_ATTEMPTS) or found.get("ce_attempt", "")),
-        failed_at=_time(found.get(_AT)),
-        source=found.get(_TOPIC),
+        status=found.get(wire.STATUS, "failed")[:_MAX_WORD],
+        error=Failure(found.get(wire.CLASS, ""), found.get(wire.MESSAGE, ""), found.get(wire.STACKTRACE, "")),
+        attempts=_number(found.get(wire.ATTEMPTS) or found.get("ce_attempt", "")),
+        failed_at=_time(found.get(wire.AT)),
+        source=found.get(wire.TOPIC),
         key=record.key,
         value=record.value,
         headers=record.headers,
@@ -104,15 +97,8 @@ def _time(text: str | None) -> int | None:
 
 def topics_of(jobs: Iterable[JobView]) -> set[str]:
     """The topics that jobs name for their dead letters."""
-    return {topic for job in jobs if (topic := _topic(job.document)) is not None}
-
-
-def _topic(document: Mapping[str, object]) -> str | None:
-    match document.get("dead_letters"):
-        case {"topic": str(topic)}:
-            return topic
-        case _:
-            return None
+    specs = (job.spec for job in jobs if job.spec is not None)
+    return {spec.dead_letters.topic for spec in specs if spec.dead_letters.topic is not None}
 
 
 def newest(letters: Iterable[Letter]) -> dict[str, Letter]:

@@ -7,16 +7,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from kadence.view.jobmemory import NO_MEMORY
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kadence.domain.holds import Hold
-    from kadence.domain.job import Job
+    from kadence.domain.job import Job, Run
     from kadence.domain.spec import JobSpec
-    from kadence.view.jobmemory import JobMemory
-    from kadence.view.runrecord import RunRecord
 
 JobState = Literal["running", "paused", "errored", "finished", "pending", "rejected"]
 """The contract's four states, and two for a job that no shard carries: ``pending``, its record has not been read by
@@ -38,7 +34,6 @@ class JobView:
     written as. ``own`` is its shard's record of it, None where there is none. ``newer``: the offset
     of a definition (or its deletion) that the shard has not read yet. ``coming``: the definition in force once it has
     read everything, None where there will be none. ``next_due`` is None where nothing will fire.
-    ``memory`` is of its runs, ``open_runs`` are those under way that its shard's record tells of, the oldest first.
     ``heard``: when its shard's owner last wrote a cursor (broker time); None: no worker ever ran the shard.
     """
 
@@ -56,13 +51,21 @@ class JobView:
     newer: int | None = None
     coming: JobSpec | None = None
     heard: int | None = None
-    memory: JobMemory = NO_MEMORY
-    open_runs: tuple[RunRecord, ...] = ()
 
     @property
     def failures(self) -> int:
         """How many of its runs failed in a row."""
         return 0 if self.own is None or self.own.streak is None else len(self.own.streak.failed)
+
+    @property
+    def last_success(self) -> int | None:
+        """When a run of it was last heard to have succeeded."""
+        return (self.own.last_success or None) if self.own is not None else None
+
+    @property
+    def open_runs(self) -> tuple[Run, ...]:
+        """The runs under way that its shard's owner has written down, the oldest first."""
+        return () if self.own is None else tuple(self.own.runs.values())
 
     @property
     def tags(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from kadence.domain.fields import InvalidError
 from kadence.domain.firing import read_firing
+from kadence.domain.job import RunStatus
 from kadence.domain.stimulus import Failure
 from kadence.wire import strict
 
@@ -14,11 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kadence.log.port import Record
-    from kadence.view.runrecord import RunStatus
 
 _KINDS: Final[Mapping[bytes, RunStatus | None]] = {
     b"kadence.job.run_failed.v1": None,
-    b"kadence.job.run_lost.v1": "lost",
+    b"kadence.job.run_lost.v1": RunStatus.LOST,
 }
 
 
@@ -47,15 +47,8 @@ def read_run_end(record: Record) -> RunEnd | None:
     about = read_firing(run)
     if about is None or about.n > 1:
         return None
-    status, attempts = _KINDS[kind], found.get("attempts")
-    if status is None:
-        match found.get("status"):
-            case "failed":
-                status = "failed"
-            case "timed_out":
-                status = "timed_out"
-            case _:
-                pass
+    attempts, told = found.get("attempts"), found.get("status")
+    status = _KINDS[kind] or next((one for one in (RunStatus.FAILED, RunStatus.TIMED_OUT) if one == told), None)
     return RunEnd(run, record.timestamp, status, attempts if type(attempts) is int else None, _line(found.get("error")))
 
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from kadence.domain.job import RunStatus
+
 if TYPE_CHECKING:
+    from kadence.domain.job import Run
     from kadence.domain.stimulus import Outcome
     from kadence.view.runevent import RunEnd
-    from kadence.view.runrecord import RunRecord, RunStatus
 
 _MAX_EXECUTOR: Final = 200
+_WAITING: Final = frozenset({RunStatus.STARTED, RunStatus.SNOOZED})
 
 
 class Said(NamedTuple):
@@ -33,7 +36,7 @@ class Said(NamedTuple):
 def keep(outcome: Outcome) -> Said:
     """The outcome, less what is not shown."""
     return Said(
-        outcome.status,  # type: ignore[arg-type]  # the decoder lets no other word through
+        RunStatus(outcome.status),
         outcome.timestamp,
         None if outcome.error is None else outcome.error.line or None,
         outcome.started_at,
@@ -58,7 +61,7 @@ class Heard:
     job: str
     firings: dict[int, HeardFiring] = field(default_factory=dict)
     end: RunEnd | None = None
-    record: RunRecord | None = None
+    record: Run | None = None
     told: int = 0
     """Which firing's end was told last."""
 
@@ -77,20 +80,19 @@ def judge(heard: Heard) -> Verdict | None:
     """What is so: the owner's word where it has one that is not older than the newest outcome, else the outcome's."""
     record, end = heard.record, heard.end
     told = _told(heard)
-    if record is not None and not record.open:
+    if record is not None and record.settled_at is not None:
         error = record.error or (end.error if end else None) or (told.error if told else None)
-        return Verdict(record.status, record.heard, error)
+        return Verdict(record.status, record.settled_at, error)
     if end is not None:
         status, error = end.status, end.error or (told.error if told else None)
         if status is None:  # the event of a failed run: where no outcome told of the failure, time did
-            status = "failed" if _failed_before(heard, end.at) else "timed_out"
+            status = RunStatus.FAILED if _failed_before(heard, end.at) else RunStatus.TIMED_OUT
         return Verdict(status, end.at, error)
     if record is None or (told is not None and _is_behind(record, heard)):
         return told
-    at = max(record.heard, told.at if told else 0)
-    status = (
-        told.status if told is not None and record.status == "fired" and told.status == "started" else record.status
-    )
+    at = max(record.fired, record.started or 0, told.at if told else 0)
+    begun = record.status is RunStatus.FIRED and told is not None and told.status is RunStatus.STARTED
+    status = RunStatus.STARTED if begun else record.status
     return Verdict(status, at, record.error or (told.error if told else None), record.next_at, open=True)
 
 
@@ -102,25 +104,25 @@ def _told(heard: Heard) -> Verdict | None:
     said = firing.final or firing.started
     if said is None:
         return None
-    return Verdict(said.status, said.at, said.error, said.until, open=said.status in {"started", "snoozed"})
+    return Verdict(said.status, said.at, said.error, said.until, open=said.status in _WAITING)
 
 
-def _is_behind(record: RunRecord, heard: Heard) -> bool:
+def _is_behind(record: Run, heard: Heard) -> bool:
     """Whether the owner's record was written before what the outcomes tell."""
     n = max(heard.firings)
-    return n > record.n or (
-        n == record.n and heard.firings[n].final is not None and record.status in {"fired", "started"}
-    )
+    return n > record.n or (n == record.n and heard.firings[n].final is not None and record.next_at is None)
 
 
 def _failed_before(heard: Heard, at: int) -> bool:
     finals = (firing.final for firing in heard.firings.values())
-    return any(one is not None and one.status == "failed" and one.at <= at for one in finals)
+    return any(one is not None and one.status is RunStatus.FAILED and one.at <= at for one in finals)
 
 
 def attempts_of(heard: Heard) -> int:
     """Those that its owner counted, or those that were seen: a snooze uses up none."""
-    seen = sum(firing.final is None or firing.final.status != "snoozed" for firing in heard.firings.values())
+    seen = sum(
+        firing.final is None or firing.final.status is not RunStatus.SNOOZED for firing in heard.firings.values()
+    )
     counted = heard.record.attempt if heard.record else 0
     return max(seen, counted, (heard.end.attempts or 0) if heard.end else 0, 1)
 
@@ -137,7 +139,7 @@ class Spell(NamedTuple):
         return None if self.started is None or self.finished is None else max(0, self.finished - self.started)
 
 
-def spell_of(firing: HeardFiring, record: RunRecord | None, over: int | None) -> Spell:
+def spell_of(firing: HeardFiring, record: Run | None, over: int | None) -> Spell:
     """When a firing was worked on: both ends by the executor's clock, or both by the broker's.
 
     ``over``: when (broker time) the run ended; None: it has not.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Self
 
 from kadence.clock import SystemClock
+from kadence.domain.job import RunStatus
 from kadence.domain.partition import partition_for
 from kadence.errors import OffsetOutOfRangeError
 from kadence.log.port import EARLIEST
@@ -74,7 +75,7 @@ class RunLog:
                 self._take(record)
         found = [one for one in self._runs.all(self._since) if self._is_wanted(one)]
         for one in found:
-            if one.status not in {"fired", "started"}:
+            if one.status not in {RunStatus.FIRED, RunStatus.STARTED}:
                 self._runs.is_news(one)
         return found
 
@@ -111,7 +112,7 @@ class RunLog:
             end = read_run_end(record)
             return None if end is None else self._runs.ended(end)
         if record.key is not None and record.key.startswith(_RUN):
-            self._runs.state(record.key[len(_RUN) :].decode("utf-8", "replace"), record)
+            self._runs.remembered(record.key[len(_RUN) :].decode("utf-8", "replace"), record)
         return None
 
     def __enter__(self) -> Self:

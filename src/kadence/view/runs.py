@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kadence.domain.firing import read_firing
+from kadence.domain.job import RunStatus
 from kadence.domain.stimulus import Outcome, Rejected
 from kadence.view.runheard import Heard, HeardFiring, attempts_of, judge, keep, spell_of
-from kadence.view.runrecord import decode_run
 from kadence.wire import outcome as outcomes
+from kadence.wire import state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kadence.log.port import Record
     from kadence.view.runevent import RunEnd
-    from kadence.view.runrecord import RunStatus
 
-FAILURES: Final = frozenset({"failed", "timed_out", "lost"})
-OWNERS: Final = frozenset({"timed_out", "lost"})
+OWNERS: Final = frozenset({RunStatus.TIMED_OUT, RunStatus.LOST})
 """What no executor can tell."""
+FAILURES: Final = frozenset({RunStatus.FAILED, *OWNERS})
 _MANY: Final = 10_000
 
 
@@ -71,7 +71,7 @@ class Runs:
             return None
         firing = self._of(about.run, about.job).firings.setdefault(about.n, HeardFiring())
         said = keep(found)
-        if said.status == "started":
+        if said.status is RunStatus.STARTED:
             firing.started = firing.started or said
             return None
         if firing.final is not None:  # a duplicate, or one that came too late
@@ -79,19 +79,16 @@ class Runs:
         firing.final = said
         return about.run
 
-    def state(self, run: str, record: Record) -> Rejected | None:
-        """Take in the state record of a run; a null forgets it."""
+    def remembered(self, run: str, record: Record) -> None:
+        """Take in the state record of a run; a null forgets it, and one that cannot be read tells nothing."""
         heard = self._heard.get(run)
         if record.value is None:
             if heard is not None:
                 heard.record = None
-            return None
-        decoded = decode_run(run, record.value)
-        if isinstance(decoded, Rejected):
-            return decoded
-        about = read_firing(run)
-        self._of(run, run if about is None else about.job).record = decoded
-        return None
+            return
+        decoded, about = state.decode_run(run, record.value), read_firing(run)
+        if not isinstance(decoded, Rejected) and about is not None:
+            self._of(run, about.job).record = decoded
 
     def ended(self, end: RunEnd) -> str:
         """Take in an event that says how a run ended; returns the run."""

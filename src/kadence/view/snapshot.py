@@ -14,11 +14,9 @@ from kadence.domain.stimulus import Rejected
 from kadence.log.topics import ANSWER_SECONDS, CONTROL, STATE, shard_count
 from kadence.view.evidence import Evidence, ShardRecords, Wanted
 from kadence.view.holds import view_holds
-from kadence.view.jobmemory import NO_MEMORY, read_memory
-from kadence.view.jobs import view_job
+from kadence.domain.restore import give_runs, view_job
 from kadence.view.model import ShardView, View
 from kadence.view.reading import Deadline, read_through
-from kadence.view.runrecord import decode_run
 from kadence.wire import state
 
 if TYPE_CHECKING:
@@ -88,19 +86,17 @@ def _read_job(shard: ShardRecords, name: str, record: Record, namespace: str) ->
     if isinstance(decoded, Rejected):
         return decoded
     shard.jobs[name] = decoded
-    memory = read_memory(record.value or b"")
-    if memory is not NO_MEMORY:
-        shard.memories[name] = memory
     return None
 
 
 def _read_run(shard: ShardRecords, run: str, record: Record, _namespace: str) -> Rejected | None:
-    decoded = decode_run(run, record.value or b"")
+    decoded = state.decode_run(run, record.value or b"")
     if isinstance(decoded, Rejected):
         return decoded
     about = read_firing(run)
-    if decoded.open and about is not None:
-        shard.runs.setdefault(about.job, []).append(decoded)
+    if about is None:
+        return Rejected(f"state record run/{run[:300]}: that names no run")
+    shard.runs.setdefault(about.job, {})[run] = decoded
     return None
 
 
@@ -152,14 +148,11 @@ def _assemble(found: Evidence, namespace: str, at: int, shards: int, only: Colle
             continue
         shard, wanted = found.shards[number], found.jobs.get(name)
         own = shard.jobs.get(name)
+        if own is not None:
+            give_runs(own.job, shard.runs.get(name, {}))
         job = look(name, number, own, wanted, tuple(shard.holds.values()), _control(shard))
         if job is not None:
-            jobs[name] = replace(
-                job,
-                heard=None if shard.cursor is None else shard.written_at,
-                memory=shard.memories.get(name, NO_MEMORY),
-                open_runs=tuple(sorted(shard.runs.get(name, ()), key=lambda run: (run.heard, run.run))),
-            )
+            jobs[name] = replace(job, heard=None if shard.cursor is None else shard.written_at)
         elif own is not None and own.job.pause is not None and own.job.pause.active:
             pauses.append(name)
     return View(
