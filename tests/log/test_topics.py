@@ -266,7 +266,7 @@ def test_dead_letters_that_are_kept_for_less_long_are_kept_all_the_same() -> Non
 
 
 @pytest.mark.parametrize(("writable", "error"), [(False, None), (False, "TOPIC_AUTHORIZATION_FAILED")])
-def test_dead_letters_that_this_login_cannot_use_are_a_warning(writable: bool, error: str | None) -> None:
+def test_dead_letters_that_this_login_cannot_use_are_a_warning(*, writable: bool, error: str | None) -> None:
     log = initialised()
     log.restrict("ns.dead_letters", writable=writable, error=error)
     report = check_topics(log.admin(), "ns")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kadence.domain.job import NO_OFFSET, RunStatus, State
+from kadence.domain.job import NO_OFFSET, State
 from kadence.domain.spec import compact_json
 from kadence.domain.stimulus import PutJob, Rejected
 from kadence.view.due import next_due
@@ -12,9 +12,7 @@ from kadence.view.model import JobView
 from kadence.wire import control
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from kadence.domain.job import AppliedHold, Job, Run
+    from kadence.domain.job import AppliedHold
     from kadence.domain.spec import JobSpec
     from kadence.log.port import Record
     from kadence.view.evidence import Wanted

@@ -10,11 +10,12 @@ from kadence.clock import SystemClock
 from kadence.domain.firing import read_firing
 from kadence.domain.job import NO_OFFSET
 from kadence.domain.partition import partition_for
+from kadence.domain.restore import give_runs
 from kadence.domain.stimulus import Rejected
 from kadence.log.topics import ANSWER_SECONDS, CONTROL, STATE, shard_count
 from kadence.view.evidence import Evidence, ShardRecords, Wanted
 from kadence.view.holds import view_holds
-from kadence.domain.restore import give_runs, view_job
+from kadence.view.jobs import view_job
 from kadence.view.model import ShardView, View
 from kadence.view.reading import Deadline, read_through
 from kadence.wire import state
