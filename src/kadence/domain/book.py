@@ -57,6 +57,8 @@ class Book:
         self.agenda = Agenda()
         self.deadlines = Agenda()
         """What depends on outcomes that may be on their way; the agenda is the rest."""
+        self.crowded: list[Job] = []
+        """Jobs of which more runs are open than may be."""
         self.heard = 0
         self.graves: dict[str, Job] = {}
         self._next_grave = 0

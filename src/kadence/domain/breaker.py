@@ -91,7 +91,8 @@ def probe(book: Book, job: Job) -> bool:
     if spec is None or streak is None or streak.tripped is None or streak.probe_at is None or streak.probe_at > now:
         return False
     run = _probe_run(job, streak)
-    waits = job.kept_by_people(now) or job.lost is not None or (job.serial and job.occupied(now) is not None)
+    busy = job.serial and any(other.next_at is None and other.occupies(now) for other in job.runs.values())
+    waits = job.kept_by_people(now) or job.lost is not None or busy  # not for a run that itself waits for the breaker
     if waits or run in job.runs or run in job.past:
         return False
     fire = Fire(job.name, spec, now, "probe", f"{PROBE_PREFIX}{streak.probe_at}")

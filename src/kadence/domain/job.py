@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -193,6 +194,8 @@ class Run:
         return waits or self.expires is None or now < self.expires
 
 
+BY_AGE: Final = attrgetter("time", "id")
+"""The order of runs that are open: the same before and after a rebuild, whichever of them were fired again."""
 NO_RUNS: Final[Mapping[str, Run]] = MappingProxyType({})
 
 
@@ -261,7 +264,7 @@ class Job:
 
     ``floor``: due times up to here are settled, whatever the cursor says. ``blocked`` is True while any pause, hold
     or trouble is recorded, whether or not its window is open: the fast path asks that and ``serial``, nothing else.
-    ``runs`` are open, ``past`` are over and remembered for an hour; both by run id, oldest first. ``last_success`` is
+    ``runs`` are open, ``past`` are over and remembered for an hour, those that ended first before the others; by run id. ``last_success`` is
     all that this owner has heard of; ``succeeded_at`` what is written down, once no run in ``past`` tells of one.
     """
 
@@ -365,7 +368,7 @@ class Job:
 
     def occupied(self, now: int) -> Run | None:
         """The earliest run that a job which runs one at a time waits for, or None."""
-        return next((run for run in self.runs.values() if run.occupies(now)), None)
+        return min((run for run in self.runs.values() if run.occupies(now)), key=BY_AGE, default=None)
 
     def windows(self) -> Iterator[tuple[int, int | None]]:
         """The firing instants [since, end) that each pause, hold and trouble keeps from firing; None: no end."""

@@ -81,6 +81,8 @@ def remember(book: Book, job: Job, run: Run) -> None:
     book.decision.runs[job.name, run.id] = None
     if run.settled_at is None:
         job.runs = _with(job.runs, run)
+        if len(job.runs) > MOST_OPEN:
+            book.crowded.append(job)
     else:
         _settled(book, job, run)
     attend(book, job, run)

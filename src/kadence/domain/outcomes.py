@@ -13,7 +13,7 @@ from kadence.domain import breaker, launch
 from kadence.domain.decision import DeadLetter, Fire
 from kadence.domain.duration import format_duration
 from kadence.domain.firing import read_firing
-from kadence.domain.job import Fitness, Run, RunStatus, seen
+from kadence.domain.job import BY_AGE, Fitness, Run, RunStatus, seen
 from kadence.domain.stimulus import Failure
 
 if TYPE_CHECKING:
@@ -47,12 +47,12 @@ def hear(book: Book, outcome: Outcome) -> None:
         book.decision.unapplied[outcome.status] += 1
     elif outcome.status == "started":
         if run.started is None and (known or job.spec.timeout is not None):
-            _remember(book, job, replace(run, status=RunStatus.STARTED, started=outcome.timestamp))
+            launch.remember(book, job, replace(run, status=RunStatus.STARTED, started=outcome.timestamp))
     elif outcome.status == "failed":
         _attempt_failed(book, job, run, RunStatus.FAILED, outcome.timestamp, outcome.error or _UNSAID, outcome)
     elif outcome.status == "snoozed":
         again = outcome.timestamp + job.spec.retry.delay if outcome.until is None else outcome.until
-        _remember(book, job, replace(run, status=RunStatus.SNOOZED, next_at=again))
+        launch.remember(book, job, replace(run, status=RunStatus.SNOOZED, next_at=again))
     else:
         ended = replace(run, status=_FINAL[outcome.status], settled_at=outcome.timestamp)
         _end(book, job, ended, outcome, known=known)
@@ -72,11 +72,12 @@ def _unremembered(book: Book, job: Job, firing: Firing, at: int) -> Run | None:
     return Run(firing.run, at, "trigger", at) if firing.command in job.ids else None
 
 
-def _remember(book: Book, job: Job, run: Run) -> None:
-    """Remember an open run; where there are too many, the oldest is given up."""
-    launch.remember(book, job, run)
-    while len(job.runs) > launch.MOST_OPEN:
-        _lose(book, job, next(iter(job.runs.values())), book.now, _CROWDED)
+def give_up_oldest(book: Book) -> None:
+    """Where more runs of a job are open than may be, give the oldest up."""
+    while book.crowded:
+        job = book.crowded.pop()
+        while len(job.runs) > launch.MOST_OPEN:
+            _lose(book, job, min(job.runs.values(), key=BY_AGE), book.now, _CROWDED)
 
 
 def _attempt_failed(
@@ -88,7 +89,7 @@ def _attempt_failed(
     failed = replace(run, status=status, error=error.line)
     if run.cause != "probe" and run.attempt < job.spec.retry.attempts:
         again = at + job.spec.retry.wait(run.id, run.attempt)
-        _remember(book, job, replace(failed, next_at=again))
+        launch.remember(book, job, replace(failed, next_at=again))
         return
     failed = replace(failed, settled_at=at)
     if run.cause != "probe":
@@ -194,11 +195,20 @@ def attend(book: Book, limit: int) -> int:
         elif (run := job.runs.get(entry.run)) is not None:
             waits = job.blocked and (job.kept_by_people(book.now) or _unfit(job, run))
             if run.next_at is not None and run.next_at <= book.now and not waits:
-                launch.fire_again(book, job, run)
-                done += 1
+                done += _go_on(book, job, job.spec, run)
         elif (over := job.past.get(entry.run)) is not None and _forgettable(book, over):
             launch.forget(book, job, over.id)
     return done
+
+
+def _go_on(book: Book, job: Job, spec: JobSpec, run: Run) -> bool:
+    """Fire a run again, unless an edit has taken away the attempts that it waited for: then it has failed."""
+    failed = run.status in {RunStatus.FAILED, RunStatus.TIMED_OUT}
+    if failed and run.cause != "probe" and run.attempt >= spec.retry.attempts:
+        _attempt_failed(book, job, replace(run, next_at=None), run.status, book.now, Failure(run.error or "failed"))
+        return False
+    launch.fire_again(book, job, run)
+    return True
 
 
 def _forgettable(book: Book, run: Run) -> bool:

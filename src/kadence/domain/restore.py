@@ -75,8 +75,8 @@ def _torn(book: Book, offset: int) -> bool:
 
 
 def give_runs(job: Job, runs: Mapping[str, Run]) -> None:
-    """Let a job that was read know of its runs, oldest first, and of its last success."""
-    in_order = sorted(runs.values(), key=lambda run: (run.settled_at or run.fired, run.id))
+    """Let a job that was read know of its runs, those that are over in the order in which they ended."""
+    in_order = sorted(runs.values(), key=lambda run: (run.settled_at or 0, run.id))
     job.runs = {run.id: run for run in in_order if run.settled_at is None} or NO_RUNS
     job.past = {run.id: run for run in in_order if run.settled_at is not None} or NO_RUNS
     successes = (run.settled_at or 0 for run in in_order if run.status is RunStatus.SUCCEEDED)

@@ -41,9 +41,10 @@ class Shard:
         """
         book = self.book
         book.now = max(now, book.cursor.through)
+        more = False
         match stimulus:
             case Tick(limit):
-                return self._tick(limit)
+                more = self._tick(limit)
             case Change():
                 self._wake_before(stimulus.timestamp)
                 changes.apply(book, stimulus)
@@ -62,7 +63,8 @@ class Shard:
                 breaker.target_changed(book, topic, problem)
             case _:
                 assert_never(stimulus)
-        return False
+        outcomes.give_up_oldest(book)
+        return more
 
     def take(self) -> Decision:
         """Hand over what was decided since the last call."""
