@@ -264,8 +264,9 @@ class Job:
 
     ``floor``: due times up to here are settled, whatever the cursor says. ``blocked`` is True while any pause, hold
     or trouble is recorded, whether or not its window is open: the fast path asks that and ``serial``, nothing else.
-    ``runs`` are open, ``past`` are over and remembered for an hour, those that ended first before the others; by run id. ``last_success`` is
-    all that this owner has heard of; ``succeeded_at`` what is written down, once no run in ``past`` tells of one.
+    ``runs`` are open, ``past`` are over and remembered for an hour, in the order in which they ended; by run id.
+    ``last_success`` is all that this owner has heard of; ``succeeded_at`` what is written down, once no run in
+    ``past`` tells of one.
     """
 
     __slots__ = (

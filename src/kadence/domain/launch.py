@@ -93,14 +93,19 @@ def _settled(book: Book, job: Job, run: Run) -> None:
     job.past = _with(job.past, run)
     while len(job.past) > MOST_OPEN:
         forget(book, job, next(iter(job.past)))
-    if run.skipped is not None:
-        skipped = run.skipped
-        detail: dict[str, object] = {"count": skipped.count, "run": run.id}
-        detail |= {"first": format_time(skipped.first), "last": format_time(skipped.last)}
-        shown = seen(job.state, job)
-        book.say("job.dropped", job.name, before=shown, after=shown, reason="overlap", detail=detail)
+    _tell_skipped(book, job, run)
     if job.streak is not None and job.streak.probe_at is not None:  # which may have waited for this run
         book.agenda.add(job.streak.probe_at, job.name)
+
+
+def _tell_skipped(book: Book, job: Job, run: Run) -> None:
+    """One event for all the due times that were left out for a run."""
+    if (skipped := run.skipped) is None:
+        return
+    detail: dict[str, object] = {"count": skipped.count, "run": run.id}
+    detail |= {"first": format_time(skipped.first), "last": format_time(skipped.last)}
+    shown = seen(job.state, job)
+    book.say("job.dropped", job.name, before=shown, after=shown, reason="overlap", detail=detail)
 
 
 def _with(runs: Mapping[str, Run], run: Run) -> Mapping[str, Run]:
@@ -132,6 +137,8 @@ def _succeeded_since(job: Job) -> bool:
 
 def forget_all(book: Book, job: Job) -> None:
     """A job is deleted, and its runs with it."""
+    for run in job.runs.values():
+        _tell_skipped(book, job, run)
     for run in (*job.runs, *job.past):
         book.decision.runs[job.name, run] = None
     job.runs, job.past = NO_RUNS, NO_RUNS
