@@ -45,6 +45,10 @@ def document_of(
     for name in _OF_THE_APP:
         if name in fields:
             raise ConfigurationError(f"job {job}: {name} is the app's to give; leave it out here")
+    known = (*domain.FIELDS, *_SCHEDULES, "timezone")
+    for name in fields:
+        if name not in known:
+            raise InvalidSpecError(f"job {job}: {unknown_field(name, known, 'a job')}")
     try:
         wanted = plain_mapping({"schedule": _schedule(job, given), **defaults, **fields})
         wanted = {name: value for name, value in wanted.items() if value is not None or name == "payload"}
