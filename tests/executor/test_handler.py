@@ -7,6 +7,7 @@ import threading
 import warnings
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -357,6 +358,15 @@ def test_an_error_of_pydantics_says_no_input_anywhere() -> None:
     trace = "\n".join(traced(validates))
     assert trace.count("[type=int_parsing]") == 4
     assert "input_value" not in trace
+
+
+def test_a_secret_is_not_cut_in_two_and_so_shown() -> None:
+    def fails_at(length: int) -> None:
+        raise ValueError("x" * length + "hunter22" + "y" * 10_000)
+
+    for length in range(23_970, 24_000):
+        [*_, last] = traced(partial(fails_at, length))
+        assert "h" not in last
 
 
 def test_a_traceback_of_endless_recursion_is_bounded() -> None:

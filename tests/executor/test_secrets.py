@@ -52,6 +52,14 @@ def test_known_values_are_masked_wherever_they_stand_and_however_spelt() -> None
     assert mask("a pa/ss'w\n-longer b pa/ss'w\n c pa%2Fss%27w%0A d \"pa/ss'w\\n\"") == 'a *** b *** c *** d "***"'
 
 
+def test_a_key_of_several_lines_is_masked_although_it_is_indented() -> None:
+    key = "-----BEGIN CERTIFICATE-----\nMIIEvQIBADANBgkqhkiG9w0\nAQEFAASCBKcwggSjAgEAAoI\n-----END CERTIFICATE-----"
+    shown = Mask([key])("\n".join(f"  | {line}" for line in key.splitlines()))
+    assert shown == "  | ***\n  | ***\n  | ***\n  | ***"
+    private = "-----BEGIN RSA PRIVATE KEY-----\nMIIEvQ\n-----END RSA PRIVATE KEY----- end"
+    assert Mask()(private) == "*** end"
+
+
 def test_a_very_short_value_takes_no_text_apart() -> None:
     assert Mask(["abc", ""])("abcdef") == "abcdef"
 

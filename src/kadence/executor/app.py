@@ -65,6 +65,7 @@ class App:
         self.run_paused_backlog = run_paused_backlog
         self._specs: dict[str, dict[str, object]] = {}
         self._handlers: dict[str, Handler] = {}
+        self._shown: Mapping[str, Handler] = MappingProxyType(self._handlers)
         self._unresolved: dict[str, Callable[[], Handler]] = {}
 
     def group_of(self, namespace: str) -> str:
@@ -88,7 +89,7 @@ class App:
                     "import it outside of TYPE_CHECKING, or define it in its module"
                 ) from error
             del self._unresolved[name]
-        return MappingProxyType({name: self._handlers[name] for name in self._specs})
+        return self._shown
 
     def specs(self) -> dict[str, dict[str, object]]:
         """The jobs' definitions, in the contract's JSON, for `Client.deploy`."""

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from kadence.domain.stimulus import Failure
     from kadence.executor.secrets import Mask
 
-_LONGEST: Final = 20_000
+_LONGEST: Final = 24_000
 """Characters of one message that are looked at; an outcome keeps fewer."""
+_CUT: Final = 4_000
+"""Characters that are then left out at the end: a secret that was cut in two there could not be told."""
 
 
 def describe(error: BaseException, mask: Mask) -> Failure:
     """The error, masked and within the bounds of an outcome. Never raises."""
-    return failure(type_name(type(error)), mask(_message(error)), mask(_trace(error)))
+    return failure(type_name(type(error)), _masked(_message(error), mask), _trace(error, mask))
 
 
 def type_name(kind: type[BaseException]) -> str:
@@ -29,18 +31,22 @@ def type_name(kind: type[BaseException]) -> str:
 
 def _message(error: BaseException) -> str:
     try:
-        return str(error)[:_LONGEST]
+        return str(error)
     except Exception as broken:  # noqa: BLE001  the user's own __str__
         return f"(its message cannot be shown: {type(broken).__name__})"
 
 
-def _trace(error: BaseException) -> str:
+def _masked(text: str, mask: Mask) -> str:
+    return mask(text) if len(text) <= _LONGEST else mask(text[:_LONGEST])[:-_CUT] + "…\n"
+
+
+def _trace(error: BaseException, mask: Mask) -> str:
     """As Python prints it, without local variables, and from the user's code on."""
     try:
         found = traceback.TracebackException(
             type(error), error, _from_user_code(error.__traceback__), capture_locals=False, compact=True
         )
-        return "".join(part if len(part) <= _LONGEST else part[:_LONGEST] + "…\n" for part in found.format())
+        return "".join(_masked(part, mask) for part in found.format())
     except Exception as broken:  # noqa: BLE001  exceptions can be made that Python cannot print
         return f"(its traceback cannot be shown: {type(broken).__name__})"
 

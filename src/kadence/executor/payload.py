@@ -42,7 +42,7 @@ class Payload:
             return _text(value, strict=self.adapter is not None)
         if self.adapter is None:
             return _any(value)
-        from pydantic import ValidationError  # noqa: PLC0415  loaded already, for the adapter
+        from pydantic_core import ValidationError  # noqa: PLC0415  loaded already, for the adapter
 
         try:
             return self.adapter.validate_json(value)

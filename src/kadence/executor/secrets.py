@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 MASKED: Final = "***"
 _SHORTEST: Final = 4
 """Characters of a value that is looked for as it is; a shorter one would take half of every text with it."""
+_SHORTEST_LINE: Final = 16
+"""The same of one line of a value that has several: members of an exception group are indented line by line."""
 
 _NAME: Final = (
     r"(?:password|passwd|passphrase|pwd|secret|token|credentials?|(?:api|access|private|secret|signing|account)[_-]?key)"
@@ -20,6 +22,7 @@ _NAME: Final = (
 )
 _VALUE: Final = r"""b?"(?:[^"\\\n]|\\.)*"|b?'(?:[^'\\\n]|\\.)*'|[^\s,;&()\[\]{}"']+|["']\S+"""
 _RULES: Final = (
+    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"), MASKED),
     # What is between the colon and the last @ of an address, as in postgresql://app:secret@db/billing.
     (re.compile(r"(://[^\s:/@]*:)[^\s/]+(?=@)"), rf"\1{MASKED}"),
     (re.compile(r"((?:proxy-)?authorization[\"']?\s*[:=,]\s*(?:b?[\"'])?)[^\r\n\"']+", re.IGNORECASE), rf"\1{MASKED}"),
@@ -51,4 +54,6 @@ class Mask:
 
 def _spellings(value: str) -> set[str]:
     """A value as it stands in texts: plain, within quotes of Python or JSON, within an address."""
-    return {value, repr(value)[1:-1], json.dumps(value)[1:-1], quote(value, safe="")}
+    lines = value.splitlines()
+    long_lines = {line for line in lines if len(line) >= _SHORTEST_LINE} if len(lines) > 1 else set[str]()
+    return {value, repr(value)[1:-1], json.dumps(value)[1:-1], quote(value, safe=""), *long_lines}
