@@ -91,6 +91,10 @@ def test_headers_and_key_of_a_target_are_kept() -> None:
     }
 
 
+def test_dead_letters_may_go_to_a_topic_of_any_name() -> None:
+    assert declared(dead_letters={"topic": "kadence.letters"})["dead_letters"] == {"topic": "kadence.letters"}
+
+
 def test_specs_are_a_copy() -> None:
     app = App("billing")
     app.job("tick", every="1h", tags=["a"])(nothing)

@@ -22,7 +22,8 @@ DEFAULTS: Final[JobFields] = {"overlap": "skip", "breaker": {"failures": 1, "pro
 
 _SCHEDULES: Final = ("cron", "every", "at", "schedule")
 _OF_THE_APP: Final = ("managed_by", "revision")
-_NAMESPACE: Final = "kadence"  # which one does not matter here: only the topic of a target would be judged by it
+_NAMESPACE: Final = "\0"
+"""No topic begins with it: which ones are kadence's own is known, and looked at, when a job is deployed."""
 
 
 def check_defaults(app: str, given: Mapping[str, object]) -> None:
