@@ -66,9 +66,9 @@ def _unremembered(book: Book, job: Job, firing: Firing, at: int) -> Run | None:
     if firing.n > 1:
         return None
     if firing.due is not None:
-        earliest = job.created_at - job.grace
+        late = job.grace + 1 if job.spec is not None and job.spec.once else 0  # such a job may be due before it is made
         latest = max(book.now, at)
-        return Run(firing.run, firing.due, "schedule", at) if earliest <= firing.due <= latest else None
+        return Run(firing.run, firing.due, "schedule", at) if job.created_at - late < firing.due <= latest else None
     return Run(firing.run, at, "trigger", at) if firing.command in job.ids else None
 
 
