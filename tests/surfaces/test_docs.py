@@ -260,7 +260,7 @@ def log() -> Iterator[MemoryLog]:
         assert run("pause", "broken", log=log).exit_code == 0
         assert run("hold", "freeze", "--all", log=log).exit_code == 0
         now = SystemClock().wall()
-        owner.outcome(Outcome(0, now, "broken", run_id("broken", now), "failed", Failure("E", "no")))
+        owner.outcome(Outcome(0, now + 2_000, "broken", run_id("broken", now + 1_000), "failed", Failure("E", "no")))
         owner.lose_target("elsewhere", "does not exist")
         log.appender().append(f"{NS}.control", 0, b"job/broken", b"{}", timeout=1)
         assert run("pause", "broken", log=log).exit_code == 0  # what came before is decided when this is

@@ -139,8 +139,8 @@ def forget_all(book: Book, job: Job) -> None:
     """A job is deleted, and its runs with it."""
     for run in job.runs.values():
         _tell_skipped(book, job, run)
-    for run in (*job.runs, *job.past):
-        book.decision.runs[job.name, run] = None
+    for id_ in (*job.runs, *job.past):
+        book.decision.runs[job.name, id_] = None
     job.runs, job.past = NO_RUNS, NO_RUNS
 
 
