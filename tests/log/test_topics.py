@@ -265,7 +265,7 @@ def test_dead_letters_that_are_kept_for_less_long_are_kept_all_the_same() -> Non
     assert problem == "topic ns.dead_letters has retention.ms=1000 and should have at least 2592000000"
 
 
-@pytest.mark.parametrize(("writable", "error"), [(False, None), (False, "TOPIC_AUTHORIZATION_FAILED")])
+@pytest.mark.parametrize(("writable", "error"), [(False, None), (True, "TOPIC_AUTHORIZATION_FAILED")])
 def test_dead_letters_that_this_login_cannot_use_are_a_warning(*, writable: bool, error: str | None) -> None:
     log = initialised()
     log.restrict("ns.dead_letters", writable=writable, error=error)

@@ -308,7 +308,7 @@ def test_topics_init_as_json_is_one_document() -> None:
     log = MemoryLog(lambda: 0)
     log.set_brokers(3)
     found = data("topics", "init", "--shards", "2", log=log)
-    assert (len(found["done"]), found["ok"], found["shards"], found["errors"]) == (5, True, 2, [])
+    assert (len(found["done"]), found["ok"], found["shards"], found["errors"]) == (6, True, 2, [])
     assert data("topics", "init", log=log)["done"] == ["ns.state has 2 partitions already, so there are 2 shards"]
 
 

@@ -14,6 +14,7 @@ import pytest
 from kadence.cli.main import EXIT_CODES, FAILED, INTERRUPTED, cli
 from kadence.clock import SystemClock
 from kadence.domain.firing import run_id
+from kadence.domain.job import Run
 from kadence.domain.stimulus import Failure, Outcome, Rejected
 from kadence.log.kafka.connection import PROTECTED
 from kadence.metrics import Metrics
@@ -21,6 +22,7 @@ from kadence.settings import Settings
 from kadence.view.model import HoldState, JobState
 from kadence.wire import control
 from tests.surfaces.commandline import data, run
+from tests.surfaces.happenings import Happenings
 from tests.surfaces.owner import NS, Owner, a_log
 
 if TYPE_CHECKING:
@@ -205,7 +207,7 @@ def test_the_page_of_the_command_line_has_every_verb_with_every_option(verb: str
     everywhere, writing = (_named_options(sections[title]) for title in _SHARED)
     own = _options(_VERBS[verb])
     told = _named_options(sections[verb]) | everywhere
-    told |= writing if f"(#{verb})" in sections[_SHARED[1]] else set()
+    told |= writing if f"(#{verb.replace(' ', '-')})" in sections[_SHARED[1]] else set()
     told |= {"-o", "--output"} if verb in {"list", "get", "holds", "status", "next"} else set()
     assert own - told == set()
     assert f"`kadence {verb}" in sections[verb]
@@ -263,8 +265,32 @@ def log() -> Iterator[MemoryLog]:
         owner.outcome(Outcome(0, now + 2_000, "broken", run_id("broken", now + 1_000), "failed", Failure("E", "no")))
         owner.lose_target("elsewhere", "does not exist")
         log.appender().append(f"{NS}.control", 0, b"job/broken", b"{}", timeout=1)
+        under_way = Happenings(log)
+        under_way.remembers(Run(run_id("broken", now + 1), now + 1, "schedule", now + 1))
+        under_way.says(run_id("broken", now + 1), "started")
+        under_way.letter("broken!a", payload=b'{"a":1}')
         assert run("pause", "broken", log=log).exit_code == 0  # what came before is decided when this is
         yield log
+
+
+@pytest.mark.parametrize("verb", ["runs", "dlq list"])
+def test_the_page_of_the_command_line_has_the_fields_of_runs_and_letters(log: MemoryLog, verb: str) -> None:
+    table = _sections(_page("cli.md"))[verb].partition("-o json`:")[2]
+    assert {name for row in _rows(table) for name in _quoted(row[0])} == _paths(data(*verb.split(), log=log))
+
+
+def test_the_page_of_the_command_line_has_the_fields_of_a_letter_and_of_a_retry(log: MemoryLog) -> None:
+    sections = _sections(_page("cli.md"))
+    told = {
+        verb: {name for row in _rows(sections[verb].partition("-o json`")[2]) for name in _quoted(row[0])}
+        for verb in ("dlq list", "dlq show", "dlq retry")
+    }
+    either = {"payload", "payload_text", "payload_base64", "headers.value", "headers.value_base64"}
+    shown = _paths(data("dlq", "show", "broken!a", log=log))
+    assert {path for path in shown if not path.startswith("payload.")} - either == (
+        told["dlq list"] | told["dlq show"]
+    ) - either
+    assert told["dlq retry"] == _paths(data("dlq", "retry", "broken!a", log=log))
 
 
 @pytest.mark.parametrize("verb", ["list", "get broken", "holds", "status"])
@@ -354,7 +380,7 @@ def test_every_command_in_an_example_is_one(page: str) -> None:
     shared = set.union(*(_named_options(sections[title]) for title in _SHARED))
     for line in re.findall(r"^\$ kadence (.*?)(?: +&)?(?: {2,}# .*)?$", _examples(page), re.MULTILINE):
         words = shlex.split(line, comments=True)
-        verb = " ".join(words[:2]) if words[0] == "topics" else words[0]
+        verb = " ".join(words[:2]) if words[0] in {"topics", "dlq"} else words[0]
         assert verb in _VERBS, line
         used = {word for word in words if re.fullmatch(r"--?[a-z][a-z-]*", word)}
         assert used <= _named_options(sections[verb]) | shared, line
