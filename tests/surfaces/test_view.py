@@ -10,6 +10,7 @@ import pytest
 from kadence.clock import SystemClock
 from kadence.domain.duration import format_time
 from kadence.domain.firing import run_id
+from kadence.domain.job import Job, Run, RunStatus, State, Streak, Trouble
 from kadence.domain.partition import partition_for
 from kadence.domain.stimulus import Failure, Outcome
 from kadence.errors import ConfigurationError, UnreachableError
@@ -17,6 +18,9 @@ from kadence.log.memory import MemoryLog
 from kadence.log.memory.faults import Unreachable
 from kadence.view import JobView, View, snapshot
 from kadence.view.documents import hold_document, job_detail, job_document, status_document
+from kadence.wire.state import encode_job, encode_run
+from tests.surfaces.commandline import run
+from tests.surfaces.happenings import Happenings
 from tests.surfaces.owner import NS, Owner, a_log
 
 if TYPE_CHECKING:
@@ -406,3 +410,73 @@ def test_the_documents_are_json_with_the_promised_fields() -> None:
     assert status["holds"][0]["match"] == {"all": True, "not": {"names": ["v*"]}}
     assert {"shard", "worker", "control", "age_seconds", "through"} <= status["shards"][0].keys()
     json.dumps(job_detail(view.jobs["a"]))
+
+
+# --- runs ---
+
+
+def test_a_job_shows_how_its_runs_went_and_which_are_under_way() -> None:
+    log = applied(("job/a", {**EVERY, "breaker": {"failures": 2, "probe_after": "5m"}, "timeout": "5m"}))
+    told = Happenings(log)
+    now = told.now
+    told.remembers(Run("a!over", now, "trigger", now, status=RunStatus.SUCCEEDED, settled_at=now - 5000))
+    told.remembers(Run("a!next", now, "trigger", now, 2, 2, RunStatus.FAILED, next_at=now + HOUR, error="E: no"))
+    told.remembers(Run("a!first", now, "trigger", now - 9000, status=RunStatus.STARTED, started=now - 8000))
+    shard, _ = told.place("a!x")
+    told.raw("state", b"run/nonsense", b"{", shard)
+    told.raw("state", b"run/nonsense", encode_run(Run("x", now, "trigger", now)), shard)
+    told.raw("state", b"run/a!bad", b"[]", shard)
+    view = look(log)
+    job = view.jobs["a"]
+    assert [run.id for run in job.open_runs] == ["a!first", "a!next"]
+    assert (job.last_success, job.failures) == (now - 5000, 0)
+    assert len(view.unreadable) == 2
+    detail = job_detail(job)
+    assert detail["last_success"] == format_time(now - 5000)
+    assert detail["open_runs"] == [
+        {
+            "run": "a!first",
+            "status": "started",
+            "attempt": 1,
+            "n": 1,
+            "cause": "trigger",
+            "fired": format_time(now - 9000),
+            "started": format_time(now - 8000),
+            "next_at": None,
+            "error": None,
+        },
+        {
+            "run": "a!next",
+            "status": "failed",
+            "attempt": 2,
+            "n": 2,
+            "cause": "trigger",
+            "fired": format_time(now),
+            "started": None,
+            "next_at": format_time(now + HOUR),
+            "error": "E: no",
+        },
+    ]
+    shown = run("get", "a", log=log).stdout
+    assert f"last success  {format_time(now - 5000)}" in shown
+    assert f"a!next  failed: attempt 2, since {format_time(now)}, again at {format_time(now + HOUR)}, E: no" in shown
+
+
+def test_an_errored_job_shows_its_failures_and_when_it_is_tried_again() -> None:
+    log = applied(("job/a", EVERY))
+    told = Happenings(log)
+    own = Job("a")
+    runs = tuple((run_id("a", told.now - ago), told.now - ago) for ago in (2000, 1000))
+    own.streak = Streak(runs, "E: no", Trouble(told.now, "E: no"), told.now + HOUR, 2)
+    own.spec_offset, own.state, own.succeeded_at = 0, State.ERRORED, told.now - HOUR
+    shard, _ = told.place("a!x")
+    told.raw("state", b"job/a", encode_job(own), shard)
+    job = see(log)
+    assert (job.state, job.failures, job.last_success) == ("errored", 2, told.now - HOUR)
+    detail: Any = job_detail(job)
+    assert detail["consecutive_failures"] == 2
+    assert (detail["breaker"]["probe_at"], detail["breaker"]["probes"]) == (format_time(told.now + HOUR), 2)
+    shown = run("get", "a", log=log).stdout
+    assert "failures      2 in a row" in shown
+    assert f"probe at      {format_time(told.now + HOUR)}, after 2 that failed" in shown
+    assert "last error    E: no" in shown
