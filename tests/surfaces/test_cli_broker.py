@@ -14,8 +14,15 @@ import pytest
 
 import kadence
 from kadence.client import Client
+from kadence.domain.holds import Matches
+from kadence.domain.partition import partition_for
+from kadence.domain.stimulus import Failure
 from kadence.errors import NotConfirmedError
+from kadence.log.kafka import KafkaLog
+from kadence.log.port import EARLIEST
 from kadence.settings import Settings
+from kadence.view.runlog import RunLog
+from kadence.wire import outcome
 from kadence.worker.worker import Worker
 
 if TYPE_CHECKING:
@@ -90,6 +97,39 @@ def test_every_verb_on_a_real_broker(broker: Cluster, namespace: str, shell: She
         assert shell("delete", "a") == "deleted a: in force\n"
         assert shell.run("delete", "a").returncode == 3
         assert [job["name"] for job in shell.json("list")] == ["b"]
+
+
+def test_a_run_that_failed_for_good_is_looked_at_and_run_again(broker: Cluster, namespace: str, shell: Shell) -> None:
+    log = KafkaLog(broker.bootstrap_servers)
+    home, error = partition_for(b"a", SHARDS), Failure("TimeoutError", "no answer", "Traceback\n  in pay")
+    appender, reader = log.appender(), log.reader()
+    reader.assign(f"{namespace}.dead_letters", home, EARLIEST)
+    with a_worker(broker.bootstrap_servers, namespace), RunLog(log, namespace, Matches(("a",)), since=0) as runs:
+        shell("apply", "-f", "-", text="- {name: a, schedule: {every: 1h}, payload: {n: 1}, breaker: {failures: 1}}")
+        assert runs.recent() == []
+        assert shell("trigger", "a", "--id", "x", "--payload", '{"n": 2}') == "a!x\n"
+        for status in ("started", "failed"):
+            told = outcome.encode("a!x", status, error=error if status == "failed" else None, executor="pod-1")
+            appender.append(f"{namespace}.outcomes", home, b"a", told)
+        assert [letter.key for letter in reader.read(1, 60)] == [b"a"]
+        [told_once] = next(found for _ in range(10) if (found := runs.poll(10)))
+        assert (told_once.run, told_once.status, told_once.error) == ("a!x", "failed", "TimeoutError: no answer")
+        [run] = shell.json("runs", "a", "--failed", "--since", "5m")
+        assert (run["run"], run["attempts"], run["open"], run["executor"]) == ("a!x", 1, False, "pod-1")
+        [letter] = shell.json("dlq", "list", "--since", "5m")
+        shown = shell.json("dlq", "show", letter["run"])
+        assert (shown["payload"], shown["stacktrace"]) == ({"n": 2}, "Traceback\n  in pay")
+        again = shown["retry"]
+        assert shell("dlq", "retry", "a!x") == f"retried a!x: as {again}\n"
+        assert shell("dlq", "retry", "--all", "a") == f"retried a!x: already, as {again}\n"
+        reader.assign(f"{namespace}.executions", home, EARLIEST)
+        fired = [record for _ in range(2) for record in reader.read(1, 60)]
+        assert [(dict(one.headers)["ce_id"].decode(), one.value) for one in fired] == [
+            ("a!x", b'{"n":2}'),
+            (again, b'{"n":2}'),
+        ]
+    appender.close()
+    reader.close()
 
 
 def test_without_a_worker_a_command_is_recorded_and_comes_into_force_with_one(
