@@ -79,6 +79,19 @@ def test_a_start_without_topics_says_what_to_do_and_leaves_nothing_behind() -> N
     assert _threads() == set()
 
 
+def test_a_worker_runs_without_a_topic_of_dead_letters_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    cluster = MemoryLog(SystemClock().wall)
+    cluster.set_brokers(3)
+    init_topics(cluster.admin(), NAMESPACE, 2)
+    cluster.delete(f"{NAMESPACE}.dead_letters")
+    worker = _worker(cluster, "one")
+    worker.start()
+    _until(lambda: worker.not_ready() is None)
+    worker.stop()
+    told = [record.getMessage() for record in caplog.records if "dead_letters does not exist" in record.getMessage()]
+    assert told[0].endswith("create it with: kadence topics init")
+
+
 def test_a_worker_under_which_the_control_topic_is_made_anew_is_not_ready_and_then_stops(
     cluster: MemoryLog, caplog: pytest.LogCaptureFixture
 ) -> None:
