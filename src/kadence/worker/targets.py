@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from kadence.errors import LogError
@@ -56,13 +57,20 @@ class _Finding:
 
 
 _NOTHING: Final = _Finding(None, 0, 0)
+_ANY_NUMBER: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class Targets:
     """What is known of each target topic. Safe for several threads; ``version`` changes with any finding."""
 
-    def __init__(self, admin: LogAdmin, clock: Clock, *, enabled: bool = True) -> None:
-        """``enabled`` False (the demo's broker answers no admin call): every target is taken as it is."""
+    def __init__(
+        self, admin: LogAdmin, clock: Clock, *, enabled: bool = True, partitions: Mapping[str, int] = _ANY_NUMBER
+    ) -> None:
+        """``enabled`` False (the demo's broker answers no admin call): every target is taken as it is.
+
+        ``partitions``: of topics to whose partitions shards write by number, how many there must be at least.
+        """
+        self._partitions = partitions
         self._admin = admin
         self._clock = clock
         self._enabled = enabled
@@ -126,7 +134,8 @@ class Targets:
             return
         if glance:
             facts = {name: replace(info, config=self._findings[name].config) for name, info in facts.items()}
-        self._found({topic: problem_of(facts.get(topic)) for topic in topics}, facts, glance=glance)
+        problems = {topic: problem_of(facts.get(topic), self._partitions.get(topic, 0)) for topic in topics}
+        self._found(problems, facts, glance=glance)
 
     def _found(self, problems: Mapping[str, str | None], facts: Mapping[str, TopicInfo], *, glance: bool) -> None:
         now = self._clock.monotonic()
@@ -145,14 +154,19 @@ class Targets:
                 )
 
 
-def problem_of(info: TopicInfo | None) -> str | None:
-    """Why a topic with these facts cannot be a target, in a few words; None where it can."""
+def problem_of(info: TopicInfo | None, partitions: int = 0) -> str | None:
+    """Why a topic with these facts cannot be a target, in a few words; None where it can.
+
+    ``partitions``: how many it must have at least.
+    """
     if info is None:
         return "does not exist"
     if info.error is not None:
         return info.error
     if not info.writable:
         return "may not be written: this worker lacks the WRITE permission"
+    if info.partitions < partitions:
+        return f"has {info.partitions} partitions only, but there are {partitions} shards"
     if info.leaderless:
         return f"cannot be written: {info.leaderless} of its {info.partitions} partitions have no leader"
     needed = int(info.config.get("min.insync.replicas", "1"))

@@ -18,7 +18,7 @@ from kadence.clock import SystemClock
 from kadence.errors import ConfigurationError, KadenceError, MissingError, OffsetOutOfRangeError, UnreachableError
 from kadence.log.kafka import KafkaLog
 from kadence.log.port import Assigned
-from kadence.log.topics import check_topics, counted, init_command, init_topics
+from kadence.log.topics import DEAD_LETTERS, check_topics, counted, init_command, init_topics
 from kadence.metrics import Metrics
 from kadence.settings import Settings
 from kadence.worker.environment import Environment
@@ -119,7 +119,12 @@ class Worker:
             worker=self.worker_id,
             control_topic_id=self._current_control_id if self._checked else lambda: self._control_id,
             tail=tail,
-            targets=Targets(self._admin, self._clock, enabled=self._checked),
+            targets=Targets(
+                self._admin,
+                self._clock,
+                enabled=self._checked,
+                partitions={f"{settings.namespace}.{DEAD_LETTERS.suffix}": shards},
+            ),
             appender=log.appender(),
             metrics=self.metrics,
             nonce=lambda: secrets.token_hex(16),

@@ -46,15 +46,13 @@ class Finding:
 class TopicsReport:
     """What `check_topics` found. ``shards``: partitions of ``<ns>.state``, 0 where it is missing.
 
-    ``control_topic_id`` is what a cursor must name, empty where the topic is missing. ``dead_letters``: whether failed
-    runs can be kept in ``<ns>.dead_letters``; where not, a warning says why.
+    ``control_topic_id`` is what a cursor must name, empty where the topic is missing.
     """
 
     errors: tuple[Finding, ...]
     warnings: tuple[Finding, ...]
     shards: int
     control_topic_id: str
-    dead_letters: bool = True
 
     @property
     def ok(self) -> bool:
@@ -83,28 +81,27 @@ def check_topics(admin: LogAdmin, namespace: str, *, servers: str = SERVERS) -> 
             errors += partitions_off(plan, info, shards, namespace, servers)
             errors += _settings_off(plan.settings, info, servers, required=True)
             warnings += _settings_off(_wanted(plan, info), info, servers, required=False)
-    letters = found.get(f"{namespace}.{DEAD_LETTERS.suffix}")
-    unkept = list(_unkept(letters, shards, namespace, servers))
-    warnings += unkept
-    if letters is not None and letters.error is None:
-        warnings += _settings_off(_wanted(DEAD_LETTERS, letters), letters, servers, required=False)
+    warnings += _letters_off(found.get(f"{namespace}.{DEAD_LETTERS.suffix}"), shards, namespace, servers)
     warnings += _replication_low(namespace, found.values(), servers)
     topic_id = "" if control is None else control.topic_id
-    return TopicsReport(tuple(errors), tuple(warnings), shards, topic_id, dead_letters=not unkept)
+    return TopicsReport(tuple(errors), tuple(warnings), shards, topic_id)
 
 
-def _unkept(info: TopicInfo | None, shards: int, namespace: str, servers: str) -> Iterator[Finding]:
-    """Why failed runs are not kept in the topic of dead letters: never a reason for a worker not to run."""
+def _letters_off(info: TopicInfo | None, shards: int, namespace: str, servers: str) -> Iterator[Finding]:
+    """What is off with the topic of dead letters: never a reason for a worker not to run."""
     if info is None:
         name = f"{namespace}.{DEAD_LETTERS.suffix}"
         yield Finding(f"topic {name} does not exist{_UNKEPT}", f"create it with: {init_command(namespace)}")
         return
-    off = list(unusable(info, servers))
-    if info.error is None:
-        off += partitions_off(DEAD_LETTERS, info, shards, namespace, servers)
-        off += _settings_off(DEAD_LETTERS.settings, info, servers, required=True)
-    for finding in off:
+    for finding in unusable(info, servers):
         yield Finding(finding.problem + _UNKEPT, finding.remedy)
+    if info.error is not None:
+        return
+    few = _UNKEPT if info.partitions < shards else ""
+    for finding in partitions_off(DEAD_LETTERS, info, shards, namespace, servers):
+        yield Finding(finding.problem + few, finding.remedy)
+    yield from _settings_off(DEAD_LETTERS.settings, info, servers, required=True)
+    yield from _settings_off(_wanted(DEAD_LETTERS, info), info, servers, required=False)
 
 
 def _wanted(plan: TopicPlan, info: TopicInfo) -> tuple[Setting, ...]:
