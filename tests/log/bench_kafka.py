@@ -14,7 +14,7 @@ from tests.log.bench import FILLER, WAIT_S, Trouble, wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kadence.log.port import Log, LogAdmin, LogAppender, LogReader, LogWriter, Membership
+    from kadence.log.port import Log, LogAdmin, LogAppender, LogConsumer, LogReader, LogWriter, Membership
     from tests.log.endtxn_proxy import EndTxnProxy
 
 _EAGER: Final = {
@@ -58,6 +58,11 @@ class _Remembering:
         membership = self._log.join(group, topic)
         self._endings.append(membership.leave)
         return membership
+
+    def consume(self, group: str, topic: str, on_revoked: Callable[[frozenset[int], bool], None]) -> LogConsumer:
+        consumer = self._log.consume(group, topic, on_revoked)
+        self._endings.append(consumer.leave)
+        return consumer
 
     def _remember(self, made: _C) -> _C:
         self._endings.append(made.close)

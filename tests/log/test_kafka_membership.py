@@ -34,7 +34,6 @@ class Member:
 
     def poll(self) -> None:
         for change in self.membership.poll(0.05):
-            assert change.partitions
             match change:
                 case Assigned(partitions):
                     self.owned |= partitions

@@ -264,6 +264,9 @@ def test_every_point_is_asked_about(world: World) -> None:
     reader.assign("t", 0, EARLIEST)
     reader.read(1, 0)
     reader.bounds("t", 0, 0)
+    consumer = world.one.consume("c", "t", lambda *_: None)
+    consumer.poll(1, 0)
+    consumer.commit({0: 1})
     member.poll(0)
     with pytest.raises(SimulatedCrash):
         member.leave()

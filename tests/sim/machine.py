@@ -14,8 +14,11 @@ from kadence.worker.tail import Tail
 from kadence.worker.targets import Targets
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kadence.log.memory import MemoryLog, MemoryProcess
     from kadence.log.memory.admin import MemoryAdmin
+    from kadence.log.memory.consumer import MemoryConsumer
     from kadence.log.memory.reader import MemoryReader
     from kadence.log.memory.writer import MemoryAppender
     from kadence.log.port import Assigned, LogWriter, Record, Revoked
@@ -44,6 +47,9 @@ class PromptReader:
 
     def bounds(self, topic: str, partition: int, timeout: float) -> tuple[int, int]:
         return self.inner.bounds(topic, partition, 0)
+
+    def offset_at(self, topic: str, partition: int, timestamp: int, timeout: float) -> int:
+        return self.inner.offset_at(topic, partition, timestamp, 0)
 
     def partitions(self, topic: str, timeout: float) -> int:
         return self.inner.partitions(topic, 0)
@@ -82,6 +88,9 @@ class ProcessLog:
 
     def join(self, group: str, topic: str) -> _Nobody:
         return _Nobody()
+
+    def consume(self, group: str, topic: str, on_revoked: Callable[[frozenset[int], bool], None]) -> MemoryConsumer:
+        return self.process.consume(group, topic, on_revoked)
 
 
 class Machine:

@@ -1,4 +1,4 @@
-"""The log as kadence needs it: readers, transactional writers, plain appends, topic facts, group membership.
+"""The log as kadence needs it: readers, transactional writers, plain appends, topic facts, consumer groups.
 
 Everything above this layer is written against these protocols; `kadence.log.kafka` and `kadence.log.memory`
 implement them, and one conformance suite holds both to the same behaviour. All readers are read_committed:
@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from kadence.errors import LogError
 
 EARLIEST: Final = -2
 """As an offset to assign: the first offset the log still holds."""
@@ -73,6 +75,13 @@ class LogReader(Protocol):
 
     def bounds(self, topic: str, partition: int, timeout: float) -> tuple[int, int]:
         """(first offset held, last stable offset) right now. Raises `UnreachableError`."""
+
+    def offset_at(self, topic: str, partition: int, timestamp: int, timeout: float) -> int:
+        """Where to begin so as to read all from the first record whose broker time is >= ``timestamp`` (ms) on.
+
+        That record's offset, or that of a marker or an aborted record just before it; the end (LSO) of this moment
+        where there is none. A partition need not be assigned. Raises `UnreachableError` after ``timeout`` seconds.
+        """
 
     def partitions(self, topic: str, timeout: float) -> int:
         """How many partitions a topic has; 0 where there is none of that name.
@@ -139,8 +148,31 @@ class LogAppender(Protocol):
     ) -> list[Receipt]:
         """Append many (key, value) records in order, pipelined; receipts in the same order. Same errors."""
 
+    def post(
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes]] = (),
+        *,
+        done: Callable[[Receipt | LogError], None],
+    ) -> None:
+        """Append one record without waiting for it; blocks only while the local queue is full.
+
+        ``done`` is called exactly once, with the receipt or with what `append` would have raised: soon after the
+        answer, in a thread of the appender's or in the caller's, perhaps before this returns. It may post again, and
+        delays the answers to others for as long as it takes; what it raises is logged and goes no further.
+        Records are posted in order per partition, and in no particular order with those of `append`.
+        Raises `RuntimeError` once the appender is closed.
+        """
+
     def close(self) -> None:
-        """Flush and release. Idempotent."""
+        """Flush and release. Idempotent.
+
+        Returns once every posted record's ``done`` was called, unless it is called by one of them. What was not
+        acknowledged by then (10 s) is reported as `UnreachableError`; it may still be appended.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,33 +249,45 @@ class Membership(Protocol):
 class LogConsumer(Protocol):
     """A member of a consumer group that reads what is assigned to it, from where the group has got to. One thread.
 
-    A partition that the group never committed begins at its first record.
+    A partition that the group never committed begins at its first record, and so does one whose committed offset the
+    log does not hold (any more). Partitions come and go within `poll` alone. Before some go, the ``on_revoked`` of
+    `Log.consume` is called with them, within `poll` or `leave` and in its thread: until it returns they are ours and
+    `commit` holds for them, and nobody else is given them. With ``lost`` true our membership had lapsed: they are
+    gone already, others may be reading them, and `commit` leaves them out. What ``on_revoked`` raises is raised by
+    the `poll` or `leave` it was called in; the partitions go all the same, and no record is lost by it.
     """
 
     def poll(self, limit: int, timeout: float) -> list[Record]:
         """Serve the membership, and return at most ``limit`` committed records, in offset order per partition.
 
         Waits up to ``timeout`` seconds for the first. To be called every few seconds, however long a record takes to
-        be worked on. Raises `ConfigurationError` where the group or the topic will not have us.
+        be worked on: a member that did not poll for half a minute loses its partitions. A record that is returned is
+        not returned again while the partition stays ours. A topic that is not there is waited for. Raises
+        `ConfigurationError` where the group or the topic will not have us.
         """
 
     def assigned(self) -> frozenset[int]:
         """The partitions that are ours at this moment."""
 
     def pause(self, partitions: Collection[int]) -> None:
-        """Return no records of these partitions until `resume`; the membership goes on."""
+        """Return no records of these partitions until `resume`; the membership goes on.
+
+        Those that are not ours are left out, and a partition that goes forgets it: should it come back it is read.
+        """
 
     def resume(self, partitions: Collection[int]) -> None:
-        """Go on with these partitions where `poll` stopped returning records of them."""
+        """Go on with these partitions where `poll` stopped returning records of them; others are left out."""
 
     def commit(self, offsets: Mapping[int, int]) -> None:
         """Tell the group that everything below these offsets is done, and wait for the answer.
 
-        Offsets of partitions that are not ours are left out. Raises `UnreachableError`: it may or may not be told.
+        Offsets of partitions that are not ours are left out. Raises `UnreachableError`: the group may or may not know,
+        so commit again after the next `poll`, which may find the partitions lost. Raises `ConfigurationError` where
+        we may not commit.
         """
 
     def leave(self) -> None:
-        """Leave the group at once, without committing. Idempotent."""
+        """Leave the group at once, without committing; calls ``on_revoked`` first. Idempotent."""
 
 
 class Log(Protocol):
@@ -266,3 +310,9 @@ class Log(Protocol):
 
     def join(self, group: str, topic: str) -> Membership:
         """Join ``group``, subscribed to ``topic`` for its assignment only."""
+
+    def consume(self, group: str, topic: str, on_revoked: Callable[[frozenset[int], bool], None]) -> LogConsumer:
+        """Join ``group`` to read ``topic``; the first `LogConsumer.poll` begins it.
+
+        ``on_revoked(partitions, lost)`` is told of partitions that go, see `LogConsumer`.
+        """

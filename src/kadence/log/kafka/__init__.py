@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Final
 from kadence.log.kafka.admin import KafkaAdmin
 from kadence.log.kafka.appender import KafkaAppender
 from kadence.log.kafka.connection import BATCH_BYTES, PROTECTED, Connection
+from kadence.log.kafka.consumer import KafkaConsumer
 from kadence.log.kafka.membership import KafkaMembership
 from kadence.log.kafka.reader import KafkaReader
 from kadence.log.kafka.writer import KafkaWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = ["BATCH_BYTES", "PROTECTED", "KafkaLog"]
 
@@ -58,3 +59,7 @@ class KafkaLog:
     def join(self, group: str, topic: str) -> KafkaMembership:
         """Join ``group``; the first `KafkaMembership.poll` begins it."""
         return KafkaMembership(self._connection, group, topic)
+
+    def consume(self, group: str, topic: str, on_revoked: Callable[[frozenset[int], bool], None]) -> KafkaConsumer:
+        """Join ``group`` to read; the first `KafkaConsumer.poll` begins it."""
+        return KafkaConsumer(self._connection, group, topic, on_revoked)

@@ -1,4 +1,8 @@
-"""The plain producer: idempotent, without transactions, for several threads."""
+"""The plain producer: idempotent, without transactions, for several threads.
+
+It is two producers: one for those who wait for their answer, which sends at once, and one for what is posted, which
+waits a moment so as to fill its batches.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,14 @@ from kadence.errors import UnreachableError
 from kadence.log.kafka.connection import logged
 from kadence.log.kafka.delivery import receipt_of
 from kadence.log.kafka.errors import cause, is_fatal, outside_transaction
+from kadence.log.kafka.poster import Poster
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from confluent_kafka import Message, Producer
 
+    from kadence.errors import LogError
     from kadence.log.kafka.connection import Connection
     from kadence.log.port import Receipt
 
@@ -33,13 +39,15 @@ class KafkaAppender:
     An append that timed out here may still reach the log, so a caller that tries again may append twice.
     """
 
-    __slots__ = ("_clock", "_connection", "_lock", "_producer")
+    __slots__ = ("_clock", "_closed", "_connection", "_lock", "_poster", "_producer")
 
     def __init__(self, connection: Connection) -> None:
         self._clock = SystemClock()
         self._connection = connection
         self._lock = threading.Lock()
         self._producer: Producer | None = None
+        self._poster: Poster | None = None
+        self._closed = False
 
     def append(
         self,
@@ -65,8 +73,30 @@ class KafkaAppender:
         """Append many; a refused one does not keep the others out, and the first refusal is raised at the end."""
         return self._appended(topic, partition, records, (), timeout)
 
+    def post(
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes]] = (),
+        *,
+        done: Callable[[Receipt | LogError], None],
+    ) -> None:
+        """Append one record without waiting; ``done`` is called in a thread of this appender's.
+
+        An answer takes 30 s at most. Up to 64 MB are queued.
+        """
+        while not self._posting().post(topic, partition, key, value, headers, done):
+            pass  # that one was replaced meanwhile
+
     def close(self) -> None:
         """Flush and release; what is not acknowledged within 10 s is dropped."""
+        with self._lock:
+            self._closed = True
+            poster = self._poster
+        if poster is not None:
+            poster.close()
         with self._lock:
             producer, self._producer = self._producer, None
         if producer is not None:
@@ -120,6 +150,19 @@ class KafkaAppender:
                     with suppress(KafkaException):  # then the append itself waits for the brokers
                         self._producer.list_topics(topic, min(timeout, _CONNECT_SECONDS) / 2)
             return self._producer
+
+    def _posting(self) -> Poster:
+        """Return what takes posts now; one that broke is replaced, and has answered for all it had."""
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("this appender is closed")
+            broken = self._poster if self._poster is not None and self._poster.broken else None
+            if self._poster is None or broken is not None:
+                self._poster = Poster(self._connection)
+            poster = self._poster
+        if broken is not None:
+            broken.close()
+        return poster
 
     def _discard_if_fatal(self, producer: Producer, error: KafkaError) -> None:
         """An idempotent producer that lost its place in a sequence never sends again; the next append gets another."""

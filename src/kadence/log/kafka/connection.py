@@ -110,7 +110,11 @@ class Connection:
                 )
 
     def consumer(self, defaults: Mapping[str, Any], fixed: Mapping[str, Any]) -> Consumer:
-        """Make a read_committed consumer that commits nothing; the user's properties override ``defaults``."""
+        """Make a read_committed consumer that commits nothing by itself; the user's properties override ``defaults``.
+
+        ``fixed`` overrides everything: a group's consumer begins at the first record where its group has no offset,
+        for any other an offset that is not there is an error.
+        """
         config = {**defaults, **self.properties, **_CONSUMER, **fixed}
         return self._made(Consumer, config, logged)
 

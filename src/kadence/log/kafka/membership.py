@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
     from kadence.log.kafka.connection import Connection
 
-_DEFAULTS: Final = {
+GROUP_DEFAULTS: Final = {
     "session.timeout.ms": 10_000,
     "heartbeat.interval.ms": 500,  # members hear of a rebalance with their next heartbeat
     # The library heartbeats by itself; a process whose loop hangs loses its partitions by this.
     "max.poll.interval.ms": 30_000,
 }
+"""How soon the members of a group notice one another; the user's properties override it."""
 _LOOK_EVERY: Final = 0.05
 
 _log = logging.getLogger("kadence.kafka")
@@ -38,8 +39,7 @@ class KafkaMembership:
         self._changes: list[Assigned | Revoked] = []
         self._clock = SystemClock()
         self._left = False
-        fixed = {"group.id": group, "group.protocol": "classic", "partition.assignment.strategy": "cooperative-sticky"}
-        self._consumer: Consumer = connection.consumer(_DEFAULTS, fixed)
+        self._consumer: Consumer = connection.consumer(GROUP_DEFAULTS, member_of(group))
         self._consumer.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
 
     def poll(self, timeout: float) -> list[Assigned | Revoked]:
@@ -63,7 +63,7 @@ class KafkaMembership:
 
     def _heard(self, error: KafkaError) -> None:
         if error.code() in UNJOINABLE:
-            raise ConfigurationError(f"consumer group {self._group} cannot be joined: {error.str()}")
+            raise unjoinable(self._group, error)
         _log.info("consumer group %s: %s", self._group, error.str())
 
     # The callbacks tell the library what it has to be told and note the change; what it means is decided by
@@ -74,18 +74,29 @@ class KafkaMembership:
         consumer.incremental_assign([TopicPartition(each.topic, each.partition, OFFSET_END) for each in partitions])
         consumer.pause(partitions)
         # Also where there are none: a spare is to know that it has joined.
-        self._changes.append(Assigned(_numbers(partitions)))
+        self._changes.append(Assigned(numbers(partitions)))
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         consumer.incremental_unassign(partitions)
         if partitions:
-            self._changes.append(Revoked(_numbers(partitions)))
+            self._changes.append(Revoked(numbers(partitions)))
 
     def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         consumer.incremental_unassign(partitions)
         if partitions:
-            self._changes.append(Revoked(_numbers(partitions), lost=True))
+            self._changes.append(Revoked(numbers(partitions), lost=True))
 
 
-def _numbers(partitions: list[TopicPartition]) -> frozenset[int]:
+def member_of(group: str) -> dict[str, str]:
+    """Return the properties of a member of ``group``; all members must agree about how they share."""
+    return {"group.id": group, "group.protocol": "classic", "partition.assignment.strategy": "cooperative-sticky"}
+
+
+def unjoinable(group: str, error: KafkaError) -> ConfigurationError:
+    """Say that ``group`` will not have us until somebody changes something."""
+    return ConfigurationError(f"consumer group {group} cannot be joined: {error.str()}")
+
+
+def numbers(partitions: list[TopicPartition]) -> frozenset[int]:
+    """Return the partitions' numbers: a group has one topic."""
     return frozenset(each.partition for each in partitions)

@@ -5,43 +5,25 @@ from __future__ import annotations
 import logging
 from collections import deque
 from contextlib import suppress
-from operator import methodcaller
 from typing import TYPE_CHECKING, Final
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_END, KafkaError, KafkaException, TopicPartition
 
 from kadence.clock import SystemClock
 from kadence.errors import ConfigurationError, LogError, OffsetOutOfRangeError, UnreachableError
 from kadence.log.kafka.errors import MISSING, OUT_OF_RANGE, UNREADABLE, cause, is_unreachable
-from kadence.log.kafka.unreadable import end_of_batch
-from kadence.log.port import LATEST, Record
+from kadence.log.kafka.fetching import record_of, without_group
+from kadence.log.kafka.unreadable import skip_batch
+from kadence.log.port import LATEST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from confluent_kafka import Consumer, Message
-    from confluent_kafka._types import HeadersType
+    from confluent_kafka import Message
 
     from kadence.log.kafka.connection import Connection
+    from kadence.log.port import Record
 
-RECEIVE_BYTES: Final = 256 * 1024 * 1024
-"""The largest answer, and the largest inflated batch, that a reader takes in."""
-
-_DEFAULTS: Final = {
-    "receive.message.max.bytes": RECEIVE_BYTES,
-    # One fetch at a time goes to a broker, and what is assigned meanwhile waits for its answer.
-    "fetch.wait.max.ms": 100,
-    # The library's 1,000 would halt a rebuild for a second whenever its queue is full.
-    "fetch.queue.backoff.ms": 10,
-    "fetch.error.backoff.ms": 100,
-}
 _LATEST_SECONDS: Final = 10.0
 _LEADER_SECONDS: Final = 0.25
-
-# Where a header's name is not UTF-8, the binding returns a broken list *and* sets an exception. A plain call of
-# the method, once the interpreter has specialised it, does not look for the latter and walks into the former, which
-# ends the process; this way of calling looks, and makes it a SystemError.
-_get_headers: Final[Callable[[Message], HeadersType | None]] = methodcaller("headers")
 
 _log = logging.getLogger("kadence.kafka")
 
@@ -53,18 +35,13 @@ class KafkaReader:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._consumer = self._consumer_of_own()
+        self._consumer = without_group(connection)
         self._clock = SystemClock()
         self._closed = False
         self._failed: deque[LogError] = deque()
         self._positions: dict[tuple[str, int], int] = {}  # the lowest offset that may still be returned
         self._silenced: set[tuple[str, int, int]] = set()
         self._led: set[tuple[str, int]] = set()  # partitions whose leader has answered us
-
-    def _consumer_of_own(self) -> Consumer:
-        # The library wants a group for every consumer; nothing is ever committed under this one.
-        fixed = {"group.id": f"{self._connection.client_id}.reader", "enable.partition.eof": True}
-        return self._connection.consumer(_DEFAULTS, fixed)
 
     def assign(self, topic: str, partition: int, offset: int) -> None:
         """Start reading at ``offset``; raises `UnreachableError` where `LATEST` cannot be resolved."""
@@ -115,6 +92,20 @@ class KafkaReader:
         self._led.add((topic, partition))
         return low, high
 
+    def offset_at(self, topic: str, partition: int, timestamp: int, timeout: float) -> int:
+        """Ask the leader's time index; what is appended meanwhile is not passed over."""
+        deadline = self._clock.monotonic() + timeout * 1000
+        end = self.bounds(topic, partition, timeout)[1]
+        wanted = TopicPartition(topic, partition, max(timestamp, 0))  # what is below 0 has meanings of its own
+        left = max(0.0, (deadline - self._clock.monotonic()) / 1000)
+        try:
+            found = self._consumer.offsets_for_times([wanted], left)[0]
+        except KafkaException as error:
+            raise UnreachableError(f"{topic}[{partition}] did not look up a time: {cause(error).str()}") from error
+        if found.error is not None:
+            raise UnreachableError(f"{topic}[{partition}] did not look up a time: {found.error.str()}")
+        return end if found.offset == OFFSET_END else found.offset
+
     def partitions(self, topic: str, timeout: float) -> int:
         """Count a topic's partitions by its metadata, which a consumer may ask for without creating the topic."""
         try:
@@ -147,9 +138,7 @@ class KafkaReader:
             self._heard(topic, partition, offset, error)
             return None
         self._positions[topic, partition] = offset + 1
-        return Record(
-            topic, partition, offset, message.timestamp()[1], message.key(), message.value(), _headers(message)
-        )
+        return record_of(message, topic, partition, offset)
 
     def _heard(self, topic: str, partition: int, offset: int, error: KafkaError) -> None:
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  its public name
@@ -158,41 +147,14 @@ class KafkaReader:
             self.unassign(topic, partition)
             self._failed.append(OffsetOutOfRangeError(topic, partition, offset))
         elif error.code() in UNREADABLE:
-            self._skip(topic, partition, offset, error)
+            position = self._positions[topic, partition]
+            self._positions[topic, partition] = skip_batch(
+                self._connection, self._consumer, TopicPartition(topic, partition, offset), position, error
+            )
         else:
             self._say_once(topic, partition, error)  # the library goes on trying
-
-    def _skip(self, topic: str, partition: int, base: int, error: KafkaError) -> None:
-        """Go on behind a batch that would be reported for ever."""
-        position = self._positions[topic, partition]
-        probe = self._consumer_of_own()
-        try:
-            end = end_of_batch(probe, topic, partition, base, max(base, position))
-        finally:
-            probe.close()
-        _log.error(
-            "%s[%d]: offsets %d to %d cannot be read and are skipped: %s",
-            topic,
-            partition,
-            position,
-            end - 1,
-            error.str(),
-        )
-        self._positions[topic, partition] = end
-        self._consumer.seek(TopicPartition(topic, partition, end))
 
     def _say_once(self, topic: str, partition: int, error: KafkaError) -> None:
         if (topic, partition, error.code()) not in self._silenced:
             self._silenced.add((topic, partition, error.code()))
             _log.warning("reading %s[%d]: %s", topic, partition, error.str())
-
-
-def _headers(message: Message) -> tuple[tuple[str, bytes], ...]:
-    try:
-        headers = _get_headers(message)
-    except SystemError:
-        return ()  # a name that is not UTF-8
-    if not headers:
-        return ()
-    pairs = headers.items() if isinstance(headers, dict) else headers
-    return tuple((name, value if isinstance(value, bytes) else b"") for name, value in pairs)

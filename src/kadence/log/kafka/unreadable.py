@@ -8,16 +8,48 @@ and then halving steps.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final
 
 from confluent_kafka import TopicPartition
 
 from kadence.log.kafka.errors import UNREADABLE
+from kadence.log.kafka.fetching import without_group
 
 if TYPE_CHECKING:
-    from confluent_kafka import Consumer
+    from confluent_kafka import Consumer, KafkaError
+
+    from kadence.log.kafka.connection import Connection
 
 _PROBE_SECONDS: Final = 2.0
+
+_log = logging.getLogger("kadence.kafka")
+
+
+def skip_batch(
+    connection: Connection, consumer: Consumer, base: TopicPartition, position: int, error: KafkaError
+) -> int:
+    """Let ``consumer`` go on behind the batch for which it would report ``error`` for ever; returns that offset.
+
+    ``base`` is what it reported, ``position`` the first offset that it has not returned (0 where that is unknown).
+    """
+    topic, partition, first = base.topic, base.partition, max(base.offset, position)
+    probe = without_group(connection)
+    try:
+        end = end_of_batch(probe, topic, partition, base.offset, first)
+    finally:
+        probe.close()
+    if end > first:
+        _log.error(
+            "%s[%d]: offsets %d to %d cannot be read and are skipped: %s",
+            topic,
+            partition,
+            first,
+            end - 1,
+            error.str(),
+        )
+    consumer.seek(TopicPartition(topic, partition, end))
+    return end
 
 
 def end_of_batch(consumer: Consumer, topic: str, partition: int, base: int, inside: int) -> int:

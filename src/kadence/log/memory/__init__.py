@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from kadence.log.memory.admin import MemoryAdmin, MemoryMembership
 from kadence.log.memory.cluster import Cluster
+from kadence.log.memory.consumer import MemoryConsumer
 from kadence.log.memory.faults import Process
 from kadence.log.memory.group import Group
 from kadence.log.memory.reader import MemoryReader
@@ -64,10 +65,16 @@ class MemoryProcess:
 
     def join(self, group: str, topic: str) -> MemoryMembership:
         """A membership of ``group``; it joins at its first poll."""
+        return MemoryMembership(self._cluster, self.process, self._group(group, topic))
+
+    def consume(self, group: str, topic: str, on_revoked: Callable[[frozenset[int], bool], None]) -> MemoryConsumer:
+        """A member of ``group`` that reads; it joins at its first poll. ``on_revoked`` is called without locks held."""
+        return MemoryConsumer(self._cluster, self.process, self._group(group, topic), on_revoked)
+
+    def _group(self, group: str, topic: str) -> Group:
         self.process.require_alive()
         with self._cluster.lock:
-            place = self._cluster.groups.setdefault(group, Group(group, topic))
-        return MemoryMembership(self._cluster, self.process, place)
+            return self._cluster.groups.setdefault(group, Group(group, topic))
 
 
 class MemoryLog(MemoryProcess):
@@ -147,13 +154,13 @@ class MemoryLog(MemoryProcess):
     def delete(self, topic: str) -> None:
         """Delete a topic with all its records."""
         with self._cluster.lock:
-            del self._cluster.topics[topic]
+            self._cluster.delete(topic)
             self._cluster.lock.notify_all()
 
     def recreate(self, topic: str) -> None:
         """Delete a topic and create it again, alike but empty and with a new id."""
         with self._cluster.lock:
-            old = self._cluster.topics.pop(topic)
+            old = self._cluster.delete(topic)
             self._cluster.create(topic, len(old.partitions), old.replication, old.config)
             self._cluster.lock.notify_all()
 

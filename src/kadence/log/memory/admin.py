@@ -94,7 +94,7 @@ class MemoryMembership:
             return []
 
     def _changes(self) -> list[Assigned | Revoked]:
-        joined = self.member.member_id in self._group.members
+        joined = self._group.holds(self.member)
         partitions = self._cluster.partitions(self._group.topic)
         changes = self._group.poll(self.member, partitions, self._cluster.clock())
         if changes or not joined:

@@ -133,6 +133,13 @@ class Cluster:
             self.lock.notify_all()
         return late
 
+    def delete(self, name: str) -> Topic:
+        """Remove a topic, and what groups have committed of it."""
+        for group in self.groups.values():
+            if group.topic == name:
+                group.committed.clear()
+        return self.topics.pop(name)
+
     def partitions(self, topic: str) -> int:
         """How many partitions ``topic`` has, 0 if it does not exist."""
         held = self.topics.get(topic)

@@ -32,6 +32,7 @@ Point: TypeAlias = Literal[
     "admin.brokers",
     "group.join",
     "group.poll",
+    "group.commit",
     "group.leave",
 ]
 
@@ -119,6 +120,7 @@ POSSIBLE: Final[Mapping[Point, tuple[Fault, ...]]] = {
     "admin.brokers": (*_CRASHES, _LOST),
     "group.join": _CRASHES,
     "group.poll": (*_CRASHES, _LOST),
+    "group.commit": _NETWORK,
     "group.leave": _CRASHES,
 }
 """Every fault that makes sense at each point; any other is a `ValueError`."""

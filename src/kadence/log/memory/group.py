@@ -27,26 +27,47 @@ class Member:
 
 
 class Group:
-    """One consumer group on one topic. Not locked: the cluster's lock is held by every caller."""
+    """One consumer group on one topic. Not locked: the cluster's lock is held by every caller.
 
-    __slots__ = ("_partitions", "joined", "members", "name", "topic")
+    ``committed`` is how far the group has got: the offset to go on from, per partition.
+    """
+
+    __slots__ = ("_partitions", "committed", "joined", "members", "name", "topic")
 
     def __init__(self, name: str, topic: str) -> None:
         self.name = name
         self.topic = topic
         self.joined = 0
         self.members: dict[str, Member] = {}
+        self.committed: dict[int, int] = {}
         self._partitions = 0
 
     def poll(self, member: Member, partitions: int, now: int) -> list[Assigned | Revoked]:
         """What changes for ``member`` at this poll; it joins (again) if it is not in the group."""
-        member.seen = now
-        if self.members.get(member.member_id) is not member:
+        if not self.holds(member):
+            member.seen = now
             return self._join(member, partitions)
+        self._heard(member, partitions, now)
+        return _taken(member) + self._given(member)
+
+    def holds(self, member: Member) -> bool:
+        """Whether ``member`` is in the group: it joined, did not leave, and its session did not lapse."""
+        return self.members.get(member.member_id) is member
+
+    def leaving(self, member: Member, partitions: int, now: int) -> frozenset[int]:
+        """What a member is to give up at this poll, and goes on holding until `let_go`."""
+        self._heard(member, partitions, now)
+        return _surplus(member)
+
+    def let_go(self, member: Member, partitions: frozenset[int]) -> None:
+        """The member gave these up; the group may give them to another, or back to it."""
+        member.owned -= partitions
+
+    def _heard(self, member: Member, partitions: int, now: int) -> None:
+        member.seen = now
         if partitions != self._partitions:
             self._partitions = partitions
             self._balance()
-        return _taken(member) + self._given(member)
 
     def _join(self, member: Member, partitions: int) -> list[Assigned | Revoked]:
         lost = frozenset(member.owned)
@@ -75,8 +96,12 @@ class Group:
             member.target = targets[name]
 
 
+def _surplus(member: Member) -> frozenset[int]:
+    return frozenset(member.owned - member.target)
+
+
 def _taken(member: Member) -> list[Assigned | Revoked]:
-    taken = frozenset(member.owned - member.target)
+    taken = _surplus(member)
     member.owned -= taken
     return [Revoked(taken)] if taken else []
 

@@ -106,6 +106,11 @@ class PartitionLog:
                 records.append(entry.record)
         return records, max(position, stable)
 
+    def offset_at(self, timestamp: int) -> int:
+        """The offset of the first committed record of that time (ms) or a later one, else the LSO."""
+        records = self.read(self.start, self.end + 1)[0]
+        return next((record.offset for record in records if record.timestamp >= timestamp), self.stable)
+
     def records(self) -> list[Record]:
         """Every committed record still held, in offset order."""
         return self.read(self.start, self.end + 1)[0]

@@ -83,6 +83,12 @@ class MemoryReader:
             log = self._cluster.find(topic, partition)
             return log.start, log.stable
 
+    def offset_at(self, topic: str, partition: int, timestamp: int, timeout: float) -> int:  # noqa: ARG002 - answers at once
+        """The offset of the first record of that broker time or a later one, else the LSO."""
+        with self.process.effect("reader.bounds", self):
+            self._cluster.expire()
+            return self._cluster.find(topic, partition).offset_at(timestamp)
+
     def partitions(self, topic: str, timeout: float) -> int:  # noqa: ARG002 - answers at once
         """How many partitions a topic has, 0 if it does not exist."""
         with self.process.effect("reader.bounds", self):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,12 +12,15 @@ from kadence.log.memory.faults import DuplicateEndTxn, Hold, LateEndTxn, SlowMar
 from kadence.log.memory.transactions import EndTxn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from kadence.log.memory.cluster import Cluster
     from kadence.log.memory.faults import Fault, Point, Process
     from kadence.log.memory.partition import PartitionLog
     from kadence.log.port import Receipt
+
+
+_log = logging.getLogger("kadence.memory")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,9 +181,10 @@ class MemoryWriter:
 class MemoryAppender:
     """A `kadence.log.port.LogAppender`."""
 
-    __slots__ = ("_cluster", "process")
+    __slots__ = ("_closed", "_cluster", "process")
 
     def __init__(self, cluster: Cluster, process: Process) -> None:
+        self._closed = False
         self._cluster = cluster
         self.process = process
 
@@ -222,5 +227,29 @@ class MemoryAppender:
             raise failed[0]
         return receipts
 
+    def post(
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes]] = (),
+        *,
+        done: Callable[[Receipt | LogError], None],
+    ) -> None:
+        """Append one record; ``done`` is called before this returns, without any lock held."""
+        if self._closed:
+            raise RuntimeError("this appender is closed")
+        answer: Receipt | LogError
+        try:
+            answer = self.append(topic, partition, key, value, headers)
+        except (RefusedError, UnreachableError) as error:
+            answer = error
+        try:
+            done(answer)
+        except Exception:  # noqa: BLE001  whatever it is, the others are to hear theirs
+            _log.exception("what was to be done with the answer of %s failed", topic)
+
     def close(self) -> None:
         """Nothing is held back, so nothing is flushed."""
+        self._closed = True

@@ -1,0 +1,158 @@
+"""Records that are posted: appended in batches by a producer of their own, and answered by a thread of its own.
+
+The thread polls while answers are outstanding. The library's callbacks only note them, whoever is polling; `done` is
+called outside of the library, so that it may post again, and wait for room in the queue if it must.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from confluent_kafka import KafkaException
+
+from kadence.errors import LogError, UnreachableError
+from kadence.log.kafka.connection import logged
+from kadence.log.kafka.delivery import receipt_of
+from kadence.log.kafka.errors import cause, is_fatal, outside_transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from confluent_kafka import KafkaError, Message, Producer
+
+    from kadence.log.kafka.connection import Connection
+    from kadence.log.port import Receipt
+
+_DEFAULTS: Final = {
+    "message.timeout.ms": 30_000,
+    "linger.ms": 5,
+    "queue.buffering.max.kbytes": 65_536,
+}
+_LOOK_EVERY: Final = 0.05
+_CLOSE_SECONDS: Final = 10.0
+_CONNECT_SECONDS: Final = 1.0
+
+_log = logging.getLogger("kadence.kafka")
+
+
+class Poster:
+    """One producer and its thread. ``broken`` once it can append no more; what it still owes is answered."""
+
+    __slots__ = ("_answers", "_changed", "_closing", "_outstanding", "_producer", "_thread", "broken")
+
+    def __init__(self, connection: Connection) -> None:
+        self.broken = False
+        self._producer: Producer = connection.producer(logged, _DEFAULTS, {})
+        self._changed = threading.Condition()
+        self._outstanding: set[_Posted] = set()
+        self._answers: deque[tuple[_Posted, Receipt | LogError]] = deque()
+        self._closing = False
+        self._thread: threading.Thread | None = None
+
+    def post(
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes]],
+        done: Callable[[Receipt | LogError], None],
+    ) -> bool:
+        """See `kadence.log.port.LogAppender.post`. False where it is closed; nothing was done then."""
+        posted = _Posted(self, topic, done)
+        with self._changed:
+            if self._closing:
+                return False
+            self._outstanding.add(posted)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, args=(topic,), name="kadence-posts", daemon=True)
+                self._thread.start()
+            self._changed.notify_all()
+        listed: list[tuple[str, str | bytes | None]] = list(headers)
+        while True:
+            try:
+                self._producer.produce(topic, value, key, partition, posted, headers=listed)
+            except BufferError:
+                self._producer.poll(_LOOK_EVERY)  # delivery reports make room
+            except KafkaException as error:
+                self.reported(posted, cause(error), None)
+                return True
+            else:
+                return True
+
+    def reported(self, posted: _Posted, error: KafkaError | None, message: Message | None) -> None:
+        """Note the answer to one record, for the thread to pass on."""
+        if error is not None:
+            self.broken = self.broken or is_fatal(error)
+            self._answered(posted, outside_transaction(error, posted.topic))
+            return
+        try:
+            self._answered(posted, receipt_of(message))
+        except LogError as unclear:
+            self._answered(posted, unclear)
+
+    def close(self) -> None:
+        """Flush for 10 s at most, give up what is left, and return when everything is answered. Idempotent."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if not self.broken:
+            self._producer.flush(_CLOSE_SECONDS)
+        self._producer.purge()  # and let go of: the library's own close() would wait without a limit
+        self._producer.poll(0)
+        with self._changed:
+            unanswered = list(self._outstanding)
+        for posted in unanswered:
+            self._answered(posted, UnreachableError(f"{posted.topic} did not acknowledge a record before the end"))
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _answered(self, posted: _Posted, answer: Receipt | LogError) -> None:
+        with self._changed:
+            if posted in self._outstanding:
+                self._outstanding.remove(posted)
+                self._answers.append((posted, answer))
+                self._changed.notify_all()
+
+    def _serve(self, topic: str) -> None:
+        """Poll while something is outstanding, and pass on what was answered; the body of the thread."""
+        # The library asks for a producer id half a second after its start, or with the first metadata that comes
+        # once it is connected; the answer to the second question is sure to do.
+        for _ in range(2):
+            with suppress(KafkaException):  # then the records themselves wait for the brokers
+                self._producer.list_topics(topic, _CONNECT_SECONDS / 2)
+        while self._has_work():
+            while self._answers:
+                posted, answer = self._answers.popleft()
+                try:
+                    posted.done(answer)
+                except Exception:  # noqa: BLE001  whatever it is, the others are to hear theirs
+                    _log.exception("what was to be done with the answer of %s failed", posted.topic)
+            if self.broken:
+                self._producer.purge()  # it will not be sent any more: to be told at once is better
+            if self._outstanding:
+                self._producer.poll(_LOOK_EVERY)
+
+    def _has_work(self) -> bool:
+        """Wait until there is something to do; False when there is nothing and there will be nothing."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._answers or self._outstanding or self._closing)
+            return bool(self._answers or self._outstanding)
+
+
+class _Posted:
+    """One record on its way; the library calls it with the report."""
+
+    __slots__ = ("_poster", "done", "topic")
+
+    def __init__(self, poster: Poster, topic: str, done: Callable[[Receipt | LogError], None]) -> None:
+        self._poster = poster
+        self.topic = topic
+        self.done = done
+
+    def __call__(self, error: KafkaError | None, message: Message) -> None:
+        self._poster.reported(self, error, message)
