@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from tests.log import cases_group, cases_reading, cases_topics, cases_transactions
+from tests.log import (
+    cases_consuming,
+    cases_group,
+    cases_posting,
+    cases_reading,
+    cases_times,
+    cases_topics,
+    cases_transactions,
+)
 from tests.log.bench import CASES
 
-__all__ = ["CASES", "cases_group", "cases_reading", "cases_topics", "cases_transactions"]
+__all__ = [
+    "CASES",
+    "cases_consuming",
+    "cases_group",
+    "cases_posting",
+    "cases_reading",
+    "cases_times",
+    "cases_topics",
+    "cases_transactions",
+]

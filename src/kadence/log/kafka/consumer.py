@@ -46,8 +46,8 @@ class KafkaConsumer:
     """See `kadence.log.port.LogConsumer`."""
 
     __slots__ = (
-        "_clock", "_connection", "_consumer", "_failures", "_group", "_held", "_left", "_on_revoked", "_paused",
-        "_positions", "_silenced", "_topic",
+        "_clock", "_connection", "_consumer", "_failures", "_group", "_held", "_joined", "_left", "_on_revoked",
+        "_paused", "_positions", "_silenced", "_topic",
     )  # fmt: skip
 
     def __init__(
@@ -66,10 +66,18 @@ class KafkaConsumer:
         self._silenced: set[tuple[int, int]] = set()
         fixed = {**member_of(group), "auto.offset.reset": "earliest"}
         self._consumer: Consumer = connection.consumer(_DEFAULTS, fixed)
-        self._consumer.subscribe([topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        self._joined = False
 
     def poll(self, limit: int, timeout: float) -> list[Record]:
         """Return what has arrived, waiting for the first record only."""
+        if self._left:
+            raise RuntimeError("this consumer has left its group")
+        if not self._joined:
+            # The library joins by itself from now on, and expects to be polled.
+            self._joined = True
+            self._consumer.subscribe(
+                [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
+            )
         deadline = self._clock.monotonic() + timeout * 1000
         while True:
             waiting = any(record.partition not in self._paused for record in self._held)
