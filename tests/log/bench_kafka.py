@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from kadence.errors import UnreachableError
 from kadence.log.kafka import KafkaLog
 from tests.log.bench import FILLER, WAIT_S, Trouble, wait_until
 
@@ -69,6 +70,15 @@ class _Remembering:
         return made
 
 
+def _leads(reader: LogReader, topic: str, partition: int) -> bool:
+    """Whether the partition has a leader that answers."""
+    try:
+        reader.bounds(topic, partition, 1.0)
+    except UnreachableError:
+        return False
+    return True
+
+
 class KafkaBench:
     """A `tests.log.bench.Bench` on a broker shared with other cases; ``with KafkaBench(...) as bench``."""
 
@@ -97,6 +107,10 @@ class KafkaBench:
         settings = {"message.timestamp.type": "LogAppendTime"}
         settings |= {key.replace("_", "."): value for key, value in config.items()}
         self.log.admin().create(name, partitions, -1, settings)
+        reader = self.log.reader()
+        for partition in range(partitions):  # a leader that is only just coming may let a first record be lost
+            wait_until(lambda partition=partition: _leads(reader, name, partition))  # type: ignore[misc]
+        reader.close()
         return name
 
     def compacted(self) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kadence.errors import UnreachableError
+from kadence.errors import KadenceError, UnreachableError
 from tests.log.bench import begun, case, wait_until
 
 if TYPE_CHECKING:
@@ -158,16 +158,16 @@ def owner_raises(bench: Bench) -> None:
     polled_until(lambda: len(first.read) == _PARTITIONS, first)
 
     def fail() -> None:
-        raise LookupError("of the owner's own")
+        raise KadenceError("of the owner's own")
 
     first.at_revocation = fail
-    with pytest.raises(LookupError):
+    with pytest.raises(KadenceError):
         polled_until(lambda: False, first, second)
     polled_until(lambda: len(second.consumer.assigned()) == 2, first, second)
     assert not first.consumer.assigned() & second.consumer.assigned()
     filled(bench, [b"next"], topic)
     polled_until(lambda: first.values.count(b"next") + second.values.count(b"next") == _PARTITIONS, first, second)
-    with pytest.raises(LookupError):
+    with pytest.raises(KadenceError):
         first.consumer.leave()
     polled_until(lambda: second.consumer.assigned() == _ALL, second)
     second.consumer.leave()

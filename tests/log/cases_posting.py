@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kadence.errors import LogError, RefusedError
+from kadence.errors import KadenceError, LogError, RefusedError
 from kadence.log.port import Receipt
 from tests.log.bench import case, records_of, values_of, wait_until
 
@@ -104,7 +104,7 @@ def post_from_an_answer(bench: Bench) -> None:
 
     def failing(answer: Receipt | LogError) -> None:
         answers.to(1)(answer)
-        raise LookupError("of the owner's own")
+        raise KadenceError("of the owner's own")
 
     appender.post(topic, 0, b"k", b"first", done=chained)
     wait_until(lambda: len(answers.heard) == 2)
