@@ -91,8 +91,12 @@ def probe(book: Book, job: Job) -> bool:
     if spec is None or streak is None or streak.tripped is None or streak.probe_at is None or streak.probe_at > now:
         return False
     run = _probe_run(job, streak)
-    busy = job.serial and any(other.next_at is None and other.occupies(now) for other in job.runs.values())
-    waits = job.kept_by_people(now) or job.lost is not None or busy  # not for a run that itself waits for the breaker
+    # Not a run that itself waits for the breaker.
+    busy = [one for one in job.runs.values() if one.next_at is None and one.occupies(now)] if job.serial else []
+    for one in busy:
+        if one.started is None and one.expires is not None:
+            book.agenda.add(one.expires, job.name)  # nobody tells of a run that stops counting then
+    waits = job.kept_by_people(now) or job.lost is not None or busy
     if waits or run in job.runs or run in job.past:
         return False
     fire = Fire(job.name, spec, now, "probe", f"{PROBE_PREFIX}{streak.probe_at}")
