@@ -60,7 +60,7 @@ def read_through(
     if ends is not None:
         ends.update({partition: end for partition, (_, end) in bounds.items()})
     starts = {
-        partition: EARLIEST if since is None else _first_since(reader, topic, partition, since, deadline)
+        partition: EARLIEST if since is None else reader.offset_at(topic, partition, since, deadline.left())
         for partition, (start, end) in bounds.items()
         if end > start
     }
@@ -77,13 +77,6 @@ def read_through(
         for partition in [one for one, end in waiting.items() if reader.position(topic, one) >= end]:
             del waiting[partition]
             reader.unassign(topic, partition)
-
-
-def _first_since(reader: LogReader, topic: str, partition: int, since: int, deadline: Deadline) -> int:
-    """Where to begin to read for everything from ``since`` on."""
-    # TO BE SWAPPED for a plain `reader.offset_at(...)` once every reader has it; until then, from the beginning.
-    offset_at = getattr(reader, "offset_at", None)
-    return EARLIEST if offset_at is None else int(offset_at(topic, partition, since, deadline.left()))
 
 
 def _told(reader: LogReader, topic: str, ends: dict[int, int]) -> str:
