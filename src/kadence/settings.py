@@ -165,6 +165,14 @@ class Settings(BaseSettings):
         default=10_000, ge=1, le=1_000_000, description="a number of executions from 1 to 1000000"
     )
     """Executions in one transaction at most. A larger burst is a run of transactions."""
+    executor_concurrency: int = Field(default=100, ge=1, le=100_000, description="a number of runs from 1 to 100000")
+    """Handlers with ``async def`` that an executor has at work at a time."""
+    executor_threads: int = Field(default=10, ge=1, le=1_000, description="a number of threads from 1 to 1000")
+    """Handlers that are plain functions, which an executor has at work at a time."""
+    executor_drain: float = Field(default=25.0, ge=0, le=86_400, description="seconds from 0 to 86400")
+    """Seconds that running handlers have to finish after SIGTERM. Kubernetes sends SIGKILL 30 s after it."""
+    executor_handover: float = Field(default=5.0, ge=0, le=25, description="seconds from 0 to 25")
+    """Seconds that they have where their partition goes to another executor. The group waits as long."""
     kafka: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict, description="librdkafka properties")
 
     @classmethod

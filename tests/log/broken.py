@@ -3,7 +3,7 @@
 # ruff: noqa: ANN401 - these functions take the place of private methods of several classes
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from kadence.log import memory
@@ -61,7 +61,7 @@ def _compact_and_renumber(self: Any, now: int, lag: int, retention: int) -> None
     _compact(self, now, lag, retention)
     for offset, entry in enumerate(self._entries):
         entry.offset = offset
-        entry.record = entry.record and replace(entry.record, offset=offset)
+        entry.record = entry.record and entry.record._replace(offset=offset)
     self.end = len(self._entries)
 
 

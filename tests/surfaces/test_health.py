@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 from typing_extensions import override
 
+from kadence import health
 from kadence.errors import ConfigurationError
+from kadence.health import HealthServer
 from kadence.metrics import Metrics
-from kadence.worker import health
-from kadence.worker.health import HealthServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

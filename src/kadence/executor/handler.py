@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -110,7 +111,7 @@ def make_run(
         due=_aware(execution.due),
         payload=payload,
         attempt=execution.attempt,
-        headers=MappingProxyType(dict(execution.headers)),
+        headers=MappingProxyType(execution.headers),
         deadline=None if deadline is None else _aware(deadline),
         cancelled=cancelled,
         firing=firing_id(firing.run, firing.n),
@@ -177,5 +178,6 @@ def _result(returned: object) -> object:
         return None
 
 
+@lru_cache(maxsize=4096)
 def _aware(instant: int) -> datetime:
     return _EPOCH + instant * _MS

@@ -12,7 +12,7 @@ Errors are those of `kadence.errors`: `UnreachableError` (try again), `FencedErr
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -25,8 +25,7 @@ LATEST: Final = -1
 """As an offset to assign: the current end (LSO), so that only records committed from now on are read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One committed record; ``timestamp`` is broker time in ms since the epoch (LogAppendTime)."""
 
     topic: str
@@ -38,8 +37,7 @@ class Record:
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """Where and when (broker time, ms) a record was appended."""
 
     offset: int

@@ -7,18 +7,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from kadence.clock import SystemClock
-from kadence.domain.firing import read_firing
 from kadence.domain.job import NO_OFFSET
 from kadence.domain.partition import partition_for
 from kadence.domain.restore import give_runs
-from kadence.domain.stimulus import Rejected
 from kadence.log.topics import ANSWER_SECONDS, CONTROL, STATE, shard_count
-from kadence.view.evidence import Evidence, ShardRecords, Wanted
+from kadence.view.evidence import Evidence, ShardRecords, Wanted, take_state
 from kadence.view.holds import view_holds
 from kadence.view.jobs import view_job
 from kadence.view.model import ShardView, View
 from kadence.view.reading import Deadline, read_through
-from kadence.wire import state
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -63,53 +60,11 @@ def _read_state(found: Evidence, reader: LogReader, namespace: str, deadline: De
     for record in read_through(reader, topic, found.shards.keys(), deadline):
         if record.key is not None:
             newest[record.partition, record.key] = record
-    for (partition, key), record in newest.items():
-        shard = found.shards[partition]
-        kind, _, name = key.decode("utf-8", "replace").partition("/")
-        if record.value is None:
-            continue
-        read = _STATE_KINDS.get(kind)
-        problem = None if read is None else read(shard, name, record, namespace)
+    for record in newest.values():
+        shard = found.shards[record.partition]
+        problem = take_state(shard, record, namespace)
         if problem is not None:
-            shard.unreadable.append(f"{topic}[{partition}] at offset {record.offset}: {problem.error}")
-
-
-def _read_cursor(shard: ShardRecords, _name: str, record: Record, _namespace: str) -> Rejected | None:
-    decoded = state.decode_cursor(record.value or b"")
-    if isinstance(decoded, Rejected):
-        return decoded
-    shard.cursor, shard.written_at = decoded, record.timestamp
-    return None
-
-
-def _read_job(shard: ShardRecords, name: str, record: Record, namespace: str) -> Rejected | None:
-    decoded = state.decode_job(name, record.value or b"", namespace)
-    if isinstance(decoded, Rejected):
-        return decoded
-    shard.jobs[name] = decoded
-    return None
-
-
-def _read_run(shard: ShardRecords, run: str, record: Record, _namespace: str) -> Rejected | None:
-    decoded = state.decode_run(run, record.value or b"")
-    if isinstance(decoded, Rejected):
-        return decoded
-    about = read_firing(run)
-    if about is None:
-        return Rejected(f"state record run/{run[:300]}: that names no run")
-    shard.runs.setdefault(about.job, {})[run] = decoded
-    return None
-
-
-def _read_hold(shard: ShardRecords, name: str, record: Record, _namespace: str) -> Rejected | None:
-    decoded = state.decode_hold(name, record.value or b"")
-    if isinstance(decoded, Rejected):
-        return decoded
-    shard.holds[name] = decoded
-    return None
-
-
-_STATE_KINDS = {"cursor": _read_cursor, "job": _read_job, "hold": _read_hold, "run": _read_run}
+            shard.unreadable.append(f"{topic}[{record.partition}] at offset {record.offset}: {problem.error}")
 
 
 def _read_control(
@@ -151,7 +106,7 @@ def _assemble(found: Evidence, namespace: str, at: int, shards: int, only: Colle
         own = shard.jobs.get(name)
         if own is not None:
             give_runs(own.job, shard.runs.get(name, {}))
-        job = look(name, number, own, wanted, tuple(shard.holds.values()), _control(shard))
+        job = look(name, number, own, wanted, tuple(shard.holds.values()), shard.control)
         if job is not None:
             jobs[name] = replace(job, heard=None if shard.cursor is None else shard.written_at)
         elif own is not None and own.job.pause is not None and own.job.pause.active:
@@ -166,11 +121,6 @@ def _assemble(found: Evidence, namespace: str, at: int, shards: int, only: Colle
         tuple(pauses),
         tuple(problem for shard in found.shards.values() for problem in shard.unreadable),
     )
-
-
-def _control(shard: ShardRecords) -> int:
-    """The offset below which the shard has decided every control record."""
-    return 0 if shard.cursor is None else shard.cursor.control
 
 
 def _view_shard(number: int, shard: ShardRecords, at: int, control_end: int) -> ShardView:

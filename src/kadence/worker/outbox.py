@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from kadence.domain.partition import partition_for
@@ -39,7 +38,7 @@ class Outbox:
     def pass_on(self, record: Record) -> None:
         """An outcome that stands in a partition not its own goes into the next transaction."""
         size = sum(len(name.encode()) + len(value or b"") for name, value in record.headers)
-        self._forwards.append(record if size <= _HEADERS else replace(record, headers=()))
+        self._forwards.append(record if size <= _HEADERS else record._replace(headers=()))
 
     def send(self, writer: LogWriter, book: Book, decision: Decision) -> Reading:
         """Send all of a decision; returns what the clocks said when its last record, the cursor, was sent.

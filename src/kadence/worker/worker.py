@@ -9,20 +9,20 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import signal
 import socket
 import threading
 from typing import TYPE_CHECKING, Final
 
+from kadence import foreground
 from kadence.clock import SystemClock
 from kadence.errors import ConfigurationError, KadenceError, MissingError, OffsetOutOfRangeError, UnreachableError
+from kadence.health import HealthServer
 from kadence.log.kafka import KafkaLog
 from kadence.log.port import Assigned
 from kadence.log.topics import DEAD_LETTERS, check_topics, counted, init_command, init_topics
 from kadence.metrics import Metrics
 from kadence.settings import Settings
 from kadence.worker.environment import Environment
-from kadence.worker.health import HealthServer
 from kadence.worker.shard_thread import ShardThread
 from kadence.worker.tail import Tail
 from kadence.worker.targets import Targets
@@ -183,15 +183,17 @@ class Worker:
 
     def run(self) -> None:
         """Run in the foreground until SIGTERM, SIGINT or a failure that no retry mends (which is raised)."""
-        asked = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda _number, _frame: asked.set())
-        self.start()
-        while not asked.wait(0.2) and not self._stopping.is_set():
-            pass
-        self.stop()
-        if self._failure is not None:
-            raise self._failure
+        foreground.run(self)
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has been stopped, or stops by itself."""
+        return self._stopping.is_set()
+
+    @property
+    def failure(self) -> KadenceError | None:
+        """What it stopped of by itself, which no retry mends."""
+        return self._failure
 
     @property
     def port(self) -> int | None:

@@ -87,6 +87,9 @@ class KafkaAppender:
 
         An answer takes 30 s at most. Up to 64 MB are queued.
         """
+        poster = self._poster
+        if poster is not None and not poster.broken and poster.post(topic, partition, key, value, headers, done):
+            return
         while not self._posting().post(topic, partition, key, value, headers, done):
             pass  # that one was replaced meanwhile
 

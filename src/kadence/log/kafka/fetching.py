@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from operator import methodcaller
-from typing import TYPE_CHECKING, Final
+from operator import itemgetter, methodcaller
+from typing import TYPE_CHECKING, Any, Final
 
 from kadence.log.port import Record
 
@@ -31,6 +31,7 @@ FETCH_DEFAULTS: Final = {
 # the method, once the interpreter has specialised it, does not look for the latter and walks into the former, which
 # ends the process; this way of calling looks, and makes it a SystemError.
 _get_headers: Final[Callable[[Message], HeadersType | None]] = methodcaller("headers")
+_value: Final = itemgetter(1)
 
 
 def without_group(connection: Connection) -> Consumer:
@@ -52,5 +53,7 @@ def _headers(message: Message) -> tuple[tuple[str, bytes], ...]:
         return ()  # a name that is not UTF-8
     if not headers:
         return ()
-    pairs = headers.items() if isinstance(headers, dict) else headers
-    return tuple((name, value if isinstance(value, bytes) else b"") for name, value in pairs)
+    pairs: tuple[Any, ...] = tuple(headers.items() if isinstance(headers, dict) else headers)
+    if None in map(_value, pairs):
+        return tuple((name, value or b"") for name, value in pairs)
+    return pairs

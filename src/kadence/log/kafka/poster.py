@@ -2,6 +2,9 @@
 
 The thread polls while answers are outstanding. The library's callbacks only note them, whoever is polling; `done` is
 called outside of the library, so that it may post again, and wait for room in the queue if it must.
+
+Nothing is locked, as every post and every answer would pay for it: a record is owed an answer while it is in a set, and
+whoever takes it out of there, which succeeds once, gives the answer.
 """
 
 from __future__ import annotations
@@ -42,12 +45,16 @@ _log = logging.getLogger("kadence.kafka")
 class Poster:
     """One producer and its thread. ``broken`` once it can append no more; what it still owes is answered."""
 
-    __slots__ = ("_answers", "_changed", "_closing", "_outstanding", "_producer", "_thread", "broken")
+    __slots__ = (
+        "_answers", "_closing", "_idle", "_outstanding", "_producer", "_starting", "_thread", "_wake", "broken",
+    )  # fmt: skip
 
     def __init__(self, connection: Connection) -> None:
         self.broken = False
         self._producer: Producer = connection.producer(logged, _DEFAULTS, {})
-        self._changed = threading.Condition()
+        self._starting = threading.Lock()
+        self._wake = threading.Event()
+        self._idle = False
         self._outstanding: set[_Posted] = set()
         self._answers: deque[tuple[_Posted, Receipt | LogError]] = deque()
         self._closing = False
@@ -64,15 +71,14 @@ class Poster:
     ) -> bool:
         """See `kadence.log.port.LogAppender.post`. False where it is closed; nothing was done then."""
         posted = _Posted(self, topic, done)
-        with self._changed:
-            if self._closing:
-                return False
-            self._outstanding.add(posted)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._serve, args=(topic,), name="kadence-posts", daemon=True)
-                self._thread.start()
-            self._changed.notify_all()
-        listed: list[tuple[str, str | bytes | None]] = list(headers)
+        self._outstanding.add(posted)
+        if self._closing and self._taken(posted):
+            return False
+        if self._thread is None:
+            self._start(topic)
+        elif self._idle:
+            self._wake.set()
+        listed: list[tuple[str, str | bytes | None]] | None = list(headers) if headers else None
         while True:
             try:
                 self._producer.produce(topic, value, key, partition, posted, headers=listed)
@@ -97,26 +103,36 @@ class Poster:
 
     def close(self) -> None:
         """Flush for 10 s at most, give up what is left, and return when everything is answered. Idempotent."""
-        with self._changed:
-            self._closing = True
-            self._changed.notify_all()
+        self._closing = True
+        self._wake.set()
         if not self.broken:
             self._producer.flush(_CLOSE_SECONDS)
         self._producer.purge()  # and let go of: the library's own close() would wait without a limit
         self._producer.poll(0)
-        with self._changed:
-            unanswered = list(self._outstanding)
-        for posted in unanswered:
+        for posted in self._outstanding.copy():
             self._answered(posted, UnreachableError(f"{posted.topic} did not acknowledge a record before the end"))
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
+    def _start(self, topic: str) -> None:
+        with self._starting:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, args=(topic,), name="kadence-posts", daemon=True)
+                self._thread.start()
+
+    def _taken(self, posted: _Posted) -> bool:
+        """Whether it is ours to answer; it is nobody else's then."""
+        try:
+            self._outstanding.remove(posted)
+        except KeyError:
+            return False
+        return True
+
     def _answered(self, posted: _Posted, answer: Receipt | LogError) -> None:
-        with self._changed:
-            if posted in self._outstanding:
-                self._outstanding.remove(posted)
-                self._answers.append((posted, answer))
-                self._changed.notify_all()
+        if self._taken(posted):
+            self._answers.append((posted, answer))
+            if self._idle:
+                self._wake.set()
 
     def _serve(self, topic: str) -> None:
         """Poll while something is outstanding, and pass on what was answered; the body of the thread."""
@@ -139,9 +155,15 @@ class Poster:
 
     def _has_work(self) -> bool:
         """Wait until there is something to do; False when there is nothing and there will be nothing."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._answers or self._outstanding or self._closing)
-            return bool(self._answers or self._outstanding)
+        while not self._answers and not self._outstanding:
+            if self._closing:
+                return False
+            self._wake.clear()
+            self._idle = True  # from here on whoever brings something wakes us; what came before is seen now
+            if not self._answers and not self._outstanding and not self._closing:
+                self._wake.wait()
+            self._idle = False
+        return True
 
 
 class _Posted:

@@ -1,0 +1,161 @@
+"""How many runs of an empty async handler an executor ends per second, beside what a bare client would.
+
+The yardstick is what anyone would write with confluent-kafka alone, and it keeps its promises: consume, await one
+coroutine, produce one outcome per record, and commit what is delivered. Both are given the same backlog, in a process
+each, and are measured alike: by the broker's time of their outcomes, from the first to the last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from confluent_kafka import Consumer, KafkaError, Message, Producer
+
+from kadence import App
+from kadence.clock import SystemClock
+from kadence.domain.duration import format_time
+from kadence.domain.partition import partition_for
+
+if TYPE_CHECKING:
+    from tests.cluster.stage import Stage
+
+RUNS: Final = 200_000
+_JOBS: Final = 100
+_SHARDS: Final = 12
+_BATCH: Final = 500
+
+app = App("bench", defaults={"breaker": {"failures": 0}})
+
+
+async def handler() -> None:
+    """Nothing, which is what is left when everything else is measured."""
+
+
+for _number in range(_JOBS):
+    app.job(f"job-{_number:03d}", at="2100-01-01T00:00:00Z")(handler)
+
+
+def measure(stage: Stage) -> tuple[float, float]:
+    """(the executor's runs per second, the yardstick's)."""
+    stage.topics(_SHARDS, read=[])
+    backlog(stage.bootstrap_servers, stage.namespace)
+    found: list[float] = []
+    for kind in ("executor", "yardstick"):
+        stage.reading.add(f"{stage.namespace}.outcomes") if not found else None
+        seen = len(stage.seen("outcomes"))
+        command = [sys.executable, "-m", "bench.executor", kind, stage.bootstrap_servers, stage.namespace]
+        with subprocess.Popen(command, cwd=Path(__file__).parents[1]) as process:  # noqa: S603
+            stage.until("all runs have ended", lambda seen=seen: _ended(stage, seen) >= RUNS, 300)  # type: ignore[misc]
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+        times = sorted(one.timestamp for one in stage.seen("outcomes")[seen:] if b'"succeeded"' in (one.value or b""))
+        found.append(RUNS / max(times[-1] - times[0], 1) * 1000)
+    return found[0], found[1]
+
+
+def _ended(stage: Stage, seen: int) -> int:
+    """Outcomes are read while they come in, for they have to be read at some time; both are disturbed alike."""
+    return len(stage.seen("outcomes")) - seen
+
+
+def backlog(servers: str, namespace: str) -> None:
+    """Executions of a hundred jobs, as a worker writes them."""
+    producer = Producer({"bootstrap.servers": servers, "linger.ms": 20, "compression.type": "lz4"})
+    begin = SystemClock().wall() // 1000 * 1000
+    for number in range(RUNS):
+        job, time = f"job-{number % _JOBS:03d}", format_time(begin + number // _JOBS * 1000)
+        headers: list[tuple[str, str | bytes | None]] = [
+            ("ce_specversion", b"1.0"),
+            ("ce_type", b"kadence.execution.v1"),
+            ("ce_source", f"/kadence/{namespace}".encode()),
+            ("content-type", b"application/json"),
+            ("kadence-app", b"bench"),
+            ("ce_id", f"{job}@{time}".encode()),
+            ("ce_subject", job.encode()),
+            ("ce_time", time.encode()),
+        ]
+        partition = partition_for(job.encode(), _SHARDS)
+        while True:
+            try:
+                producer.produce(f"{namespace}.executions", b"null", job.encode(), partition, headers=headers)
+            except BufferError:
+                producer.poll(0.1)
+            else:
+                break
+    producer.flush(60)
+
+
+async def yardstick(servers: str, namespace: str, stop: asyncio.Event) -> None:
+    """The bare client."""
+    consumer = Consumer(
+        {
+            "bootstrap.servers": servers,
+            "group.id": f"{namespace}.yardstick",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "isolation.level": "read_committed",
+        }
+    )
+    failed: list[KafkaError] = []
+
+    def reported(error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            failed.append(error)
+
+    producer = Producer(
+        {
+            "bootstrap.servers": servers,
+            "enable.idempotence": True,
+            "linger.ms": 5,
+            "compression.type": "lz4",
+            "delivery.report.only.error": True,
+            "on_delivery": reported,
+        }
+    )
+    consumer.subscribe([f"{namespace}.executions"])
+    clock = SystemClock()
+    committed = clock.monotonic()
+    while not stop.is_set():
+        for message in consumer.consume(_BATCH, 0.1):
+            await handler()
+            headers: dict[str, Any] = dict(message.headers() or [])
+            outcome = {"id": headers["ce_id"].decode(), "status": "succeeded"}
+            producer.produce(
+                f"{namespace}.outcomes", json.dumps(outcome).encode(), message.key(), message.partition() or 0
+            )
+        producer.poll(0)
+        if clock.monotonic() - committed > 1_000:  # noqa: PLR2004  as often as the executor
+            committed = clock.monotonic()
+            producer.flush()
+            if not failed and consumer.assignment():
+                consumer.commit(asynchronous=False)
+        await asyncio.sleep(0)
+    consumer.close()
+
+
+async def _yardstick(servers: str, namespace: str) -> None:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    await yardstick(servers, namespace, stop)
+
+
+def main() -> None:
+    """Be one of the two processes."""
+    kind, servers, namespace = sys.argv[1:]
+    if kind == "yardstick":
+        asyncio.run(_yardstick(servers, namespace))
+        return
+    from kadence.executor.executor import Executor  # noqa: PLC0415
+    from kadence.settings import Settings  # noqa: PLC0415
+
+    Executor(app, Settings(bootstrap_servers=servers, namespace=namespace), health=False).run()
+
+
+if __name__ == "__main__":
+    main()

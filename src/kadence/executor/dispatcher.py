@@ -1,0 +1,310 @@
+"""Runs what is in hand: in the loop's thread alone, so nothing in here is locked."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from contextvars import copy_context
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from kadence.executor.handler import Ending, call, call_async, make_run
+from kadence.executor.lanes import Lane, Pool
+from kadence.executor.run import Run
+from kadence.executor.threads import Threads
+from kadence.executor.work import Cancellation, Stage
+from kadence.wire.outcome import failure
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from kadence.clock import Clock
+    from kadence.executor.gate import Gate, Verdicts
+    from kadence.executor.handler import Handler
+    from kadence.executor.outcomes import Outcomes
+    from kadence.executor.partition import Partition
+    from kadence.executor.secrets import Mask
+    from kadence.executor.work import Work
+    from kadence.metrics_executor import ExecutorMetrics
+    from kadence.wire.outcome import Status
+
+logger = logging.getLogger(__name__)
+
+WAITED: Final = 1_000
+"""Milliseconds from a record's writing after which its job is looked at before it runs."""
+REPORTED: Final = 1_000
+"""Milliseconds of running after which ``started`` is told of a run that nobody times."""
+_SWEEP: Final = 0.25
+_LATER: Final = 10_000
+"""Milliseconds until a run comes again whose handler is not here yet: an older version is running beside a newer."""
+_IN_A_ROW: Final = 100
+"""Runs that do not wait before everything else in the loop has its turn."""
+_NOT_TAKEN: Final[Run[Any]] = Run(id="", job="", due=datetime.fromtimestamp(0, UTC), payload=None)
+"""Stands for the run of a handler that takes none."""
+_CANCELLED: Final = Ending("failed", failure("CancelledError", "the task of the handler was cancelled"))
+_ASKED_FOR: Final = frozenset({"trigger", "probe"})
+"""Causes of runs that a pause does not keep."""
+
+
+class Dispatcher:
+    """Calls handlers within their limits, and says how it went. Made and used in the loop's thread."""
+
+    def __init__(  # noqa: PLR0913, PLR0917  all that a run meets
+        self,
+        handlers: Mapping[str, Handler],
+        clock: Clock,
+        outcomes: Outcomes,
+        gate: Gate | None,
+        metrics: ExecutorMetrics,
+        mask: Mask,
+        concurrency: int,
+        threads: int,
+    ) -> None:
+        """``gate`` None: a backlog runs whatever its job's state. The limits are of runs at a time."""
+        self._loop = asyncio.get_running_loop()
+        self._clock = clock
+        self._outcomes = outcomes
+        self._gate = gate
+        self._metrics = metrics
+        self._mask = mask
+        self._tasks, self._calls = Pool(concurrency), Pool(threads)
+        self._threads = Threads(threads)
+        self.lanes = {
+            name: Lane(handler, self._tasks if handler.is_async else self._calls) for name, handler in handlers.items()
+        }
+        self._running: dict[Work, None] = {}  # in the order in which they began
+        self._servers: set[asyncio.Task[None]] = set()
+        self._serving = False
+        self._parked: dict[str, list[tuple[int, Work]]] = {}
+        self._returned: deque[tuple[Work, Ending]] = deque()
+        self._woken = False
+        self.over = 0
+        """How much work is not queued or running any more, from the beginning."""
+        if gate is not None:
+            gate.listen(lambda found, asked: self._call_soon(self._judged, found, asked))
+        self._sweeper = self._loop.call_later(_SWEEP, self._sweep)
+
+    @property
+    def running(self) -> int:
+        """How many handlers are at work."""
+        return len(self._running)
+
+    def take(self, works: Iterable[Work]) -> None:
+        """Work that is in hand from now on, in the order of its partition."""
+        for work in works:
+            lane = work.lane
+            if lane is None:
+                work.stage = Stage.OVER
+                self.over += 1
+                self._answer(work, "snoozed", Ending("snoozed", until=self._clock.wall() + _LATER))
+            else:
+                lane.pool.enter(work, lane)
+        self._go_on()
+
+    def forget(self, partitions: Collection[Partition]) -> None:
+        """Forget what is queued of partitions that are ``gone``."""
+        forgotten = 0
+        for lane in self.lanes.values():
+            before = len(lane.waiting)
+            lane.forget(lambda work: work.partition in partitions)
+            forgotten += before - len(lane.waiting)
+        self.over += forgotten
+
+    def abandon(self, works: Iterable[Work]) -> None:
+        """End what is running. It may yet finish by itself; what does not is nobody's failure."""
+        for work in works:
+            if work in self._running:
+                logger.info("run %s is handed back: it was not finished in time", work.id)
+                self._cancel(work)
+
+    def close(self) -> None:
+        """No more is run."""
+        self._sweeper.cancel()
+        self._threads.close()
+
+    # --- beginning ---------------------------------------------------------------------------------------
+
+    def _go_on(self) -> None:
+        """Begin what may begin."""
+        while (work := self._calls.begin()) is not None:
+            run = self._begin(work)
+            if run is not None:
+                self._threads.call(partial(self._run_in_thread, work, work.lane.handler, run))  # type: ignore[union-attr]
+        if self._tasks.ready and not self._serving:
+            self._serving = True
+            self._loop.call_soon(self._serve_on)
+
+    def _serve_on(self) -> None:
+        """Make another task for runs that wait; called again once that one has come to a run that waits itself."""
+        self._serving = self._tasks.ready
+        if self._serving:
+            self._servers.add(asyncio.Task(self._serve(), loop=self._loop))
+            self._loop.call_soon(self._serve_on)
+
+    async def _serve(self) -> None:
+        """Run one after the other, in a task that serves as each one's own: making one per run costs more than a run.
+
+        A run that waits has the task to itself until it ends; one that changes the task's context is the last.
+        """
+        task = asyncio.current_task()
+        context, pool = copy_context(), self._tasks
+        for _ in range(_IN_A_ROW):
+            work = pool.begin()
+            if work is None:
+                break
+            run = self._begin(work)
+            if run is None:
+                continue
+            work.task = task
+            handler = work.lane.handler  # type: ignore[union-attr]  # it has a place, so it has a lane
+            try:
+                ending: Ending | None = await call_async(handler, run, self._mask)
+            except asyncio.CancelledError:
+                ending = None
+            self._finish(work, ending)
+            if copy_context() != context or (work.cancelled is not None and work.cancelled.is_set()):
+                break
+        if task is not None:
+            self._servers.discard(task)
+        self._go_on()
+
+    def _begin(self, work: Work) -> Run[Any] | None:
+        """What the handler is to be called with; None where it is not called now, and has given its place back."""
+        execution, lane = work.execution, work.lane
+        if lane is None or work.partition.gone:
+            self._leave(work)
+            return None
+        now = self._clock.wall()
+        if execution.expires is not None and execution.expires <= now:
+            self._settle(work, "expired")
+            return None
+        if self._gate is None or now - execution.timestamp <= WAITED or execution.cause in _ASKED_FOR or work.judged:
+            return self._start(work, lane.handler, now)
+        verdict = self._gate.verdict(lane.handler.name)
+        if verdict is None:
+            self._parked.setdefault(lane.handler.name, []).append((self._clock.monotonic(), work))
+            self._gate.ask(lane.handler.name)
+            return None
+        if verdict[0] is not None:
+            self._settle(work, "cancelled", verdict[0])
+            return None
+        return self._start(work, lane.handler, now)
+
+    def _judged(self, found: Verdicts, asked: int) -> None:
+        """The gate has answered what was asked at ``asked`` (monotonic, ms)."""
+        for job, why in found.items():
+            for since, work in self._parked.pop(job, ()):
+                if since > asked and self._gate is not None and self._gate.verdict(job) is None:
+                    self._parked.setdefault(job, []).append((since, work))
+                    self._gate.ask(job)
+                elif why is not None and not work.partition.gone:
+                    self._settle(work, "cancelled", why)
+                else:
+                    work.judged = True
+                    lane = self.lanes[job]
+                    lane.pool.put_back(work, lane)
+        self._go_on()
+
+    def _start(self, work: Work, handler: Handler, now: int) -> Run[Any] | None:
+        timeout = handler.timeout
+        work.started_at, work.began = now, self._clock.monotonic()
+        work.cancelled = cancelled = Cancellation()
+        deadline = None if timeout is None else now + timeout
+        if handler.takes_run:
+            run = make_run(handler, work.execution, deadline=deadline, cancelled=cancelled, mask=self._mask)
+            if isinstance(run, Ending):
+                self._answer(work, run.status, run)
+                self._leave(work)
+                return None
+        else:
+            run = _NOT_TAKEN
+        work.stage = Stage.RUNNING
+        self._running[work] = None
+        if timeout is not None or handler.expires_after is not None:
+            self._outcomes.started(work)
+        if timeout is not None:
+            work.timer = self._loop.call_later(timeout / 1000, self._time_out, work, timeout)
+        return run
+
+    def _run_in_thread(self, work: Work, handler: Handler, run: Run[Any]) -> None:
+        """In one of the pool's threads. Those that return at the same time wake the loop once."""
+        self._returned.append((work, call(handler, run, self._mask)))
+        if not self._woken:
+            self._woken = True
+            self._call_soon(self._collect)
+
+    def _collect(self) -> None:
+        self._woken = False  # before it looks: what comes from now on wakes it again
+        while self._returned:
+            self._finish(*self._returned.popleft())
+        self._go_on()
+
+    # --- ending ------------------------------------------------------------------------------------------
+
+    def _finish(self, work: Work, ending: Ending | None) -> None:
+        """A handler has returned; None: because its task was cancelled."""
+        del self._running[work]
+        work.task = None
+        if work.timer is not None:
+            work.timer.cancel()
+        handed_back = work.cancelled is not None and work.cancelled.is_set()
+        # One that ran out of time has its outcome, and nobody waits for what it says now.
+        if not work.answered and not (handed_back and (ending is None or ending.status == "failed")):
+            ending = ending or _CANCELLED
+            self._answer(work, ending.status, ending)
+        self._leave(work)
+
+    def _settle(self, work: Work, status: Status, why: str | None = None) -> None:
+        """It does not run at all."""
+        self._answer(work, status, None if why is None else Ending(status, failure("Paused", why)))
+        self._leave(work)
+
+    def _answer(self, work: Work, status: Status, ending: Ending | None) -> None:
+        if work.started_at is None:
+            now, ran = self._clock.wall(), None
+        else:  # one clock tells how long it took, so that it never ends before it began
+            ran = self._clock.monotonic() - work.began
+            now = work.started_at + ran
+        self._outcomes.final(work, status, now, ending)
+        self._metrics.ended(status, ran)
+
+    def _leave(self, work: Work) -> None:
+        """Give its place back."""
+        work.stage = Stage.OVER
+        self.over += 1
+        if work.lane is not None:
+            work.lane.pool.end(work.lane)
+
+    def _time_out(self, work: Work, timeout: int) -> None:
+        if work.answered or work.partition.gone:
+            return
+        error = failure("TimeoutError", f"it has run for longer than its timeout, {timeout / 1000:g} s")
+        self._answer(work, "failed", Ending("failed", error))
+        self._cancel(work)
+
+    def _cancel(self, work: Work) -> None:
+        if work.cancelled is not None:
+            work.cancelled.set()
+        if work.task is not None:
+            work.task.cancel()
+
+    # --- the loop's own ----------------------------------------------------------------------------------
+
+    def _sweep(self) -> None:
+        """Tell ``started`` of what has been running for a while."""
+        before = self._clock.monotonic() - REPORTED
+        for work in self._running:
+            if work.began > before:
+                break
+            if not work.reported and not work.answered and not work.partition.gone:
+                self._outcomes.started(work)
+        self._sweeper = self._loop.call_later(_SWEEP, self._sweep)
+
+    def _call_soon(self, function: Any, *arguments: Any) -> None:  # noqa: ANN401
+        """From another thread, which may outlive the loop."""
+        try:
+            self._loop.call_soon_threadsafe(function, *arguments)
+        except RuntimeError:
+            logger.debug("a handler returned after the executor had stopped")
