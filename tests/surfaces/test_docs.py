@@ -19,6 +19,7 @@ from kadence.domain.job import Run
 from kadence.domain.stimulus import Failure, Outcome, Rejected
 from kadence.log.kafka.connection import PROTECTED
 from kadence.metrics import Metrics
+from kadence.metrics_executor import ExecutorMetrics
 from kadence.settings import Settings
 from kadence.view.model import HoldState, JobState
 from kadence.wire import control
@@ -313,12 +314,13 @@ def test_the_page_of_the_command_line_has_the_fields_of_what_was_written(log: Me
 # --- metrics ---------------------------------------------------------------------------------------------------
 
 _PARTS = ("bucket", "sum", "count")
-_MERGED = {"owned shards only: sum()": "sum", "every replica: max()": "max"}
+_MERGED = {"owned shards only: sum()": "sum", "every replica: max()": "max", "this executor only: sum()": "sum"}
 
 
 def _families() -> list[Metric]:
     metrics = Metrics()
     metrics.watch(list, SystemClock())
+    metrics.registry.register(ExecutorMetrics())
     return list(metrics.registry.collect())
 
 

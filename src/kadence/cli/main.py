@@ -70,6 +70,7 @@ VERBS: Final = {
     "next": ("kadence.cli.next", "Show the next due times of a job or a schedule."),
     "topics": ("kadence.cli.topics", "Create and check kadence's topics."),
     "worker": ("kadence.cli.run", "Run a worker until SIGTERM."),
+    "executor": ("kadence.cli.run", "Run an app's handlers until SIGTERM."),
     "demo": ("kadence.cli.run", "Try kadence without a Kafka cluster."),
 }
 """Each verb's module, in which it is named ``<verb>_command``, and its line in the help."""
@@ -138,7 +139,7 @@ def _sentence(error: KadenceError, invocation: Invocation) -> str:
 def cli(ctx: click.Context) -> None:
     """Schedule jobs whose only store is Kafka."""
     invocation = ctx.ensure_object(Invocation)
-    if ctx.invoked_subcommand != "worker":  # which logs it
+    if ctx.invoked_subcommand not in {"worker", "executor"}:  # which log it
         from kadence.settings import Settings  # noqa: PLC0415  --help does not need it
 
         for unknown in Settings.unknown_environment():
