@@ -1,4 +1,4 @@
-"""Worker processes of a test: started, signalled and ended by pid, with what they said kept for whoever asks."""
+"""Workers and executors of a test: started, signalled and ended by pid, with what they said kept for whoever asks."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 ROOT: Final = Path(__file__).parents[2]
-WORKER: Final = ("-c", "import sys; from kadence.cli.main import main; sys.exit(main())", "worker")
+_KADENCE: Final = ("-c", "import sys; from kadence.cli.main import main; sys.exit(main())")
+WORKER: Final = (*_KADENCE, "worker")
+EXECUTOR: Final = (*_KADENCE, "executor")
 BROKEN: Final = ("-m", "tests.cluster.broken_worker")
 """How workers are started; the one place that knows."""
 _PORT: Final = re.compile(r"/readyz on port (\d+)")
@@ -27,14 +29,13 @@ _TAIL: Final = 6_000
 class WorkerProcess:
     """One worker. ``name`` is its id in cursors; ``said`` is its stderr so far."""
 
-    def __init__(self, name: str, log: Path, environment: Mapping[str, str], *, broken: bool) -> None:
+    def __init__(self, name: str, log: Path, environment: Mapping[str, str], command: Sequence[str] = WORKER) -> None:
         self.name = name
         self.expected_to_run = True
         self._log = log
-        command = [sys.executable, *(BROKEN if broken else WORKER)]
         with log.open("wb") as stderr:
             self._process = subprocess.Popen(
-                command,
+                [sys.executable, *command],
                 cwd=ROOT,
                 env={**_inherited(), **environment},
                 stdin=subprocess.DEVNULL,

@@ -11,7 +11,7 @@ from confluent_kafka.admin import AdminClient
 from kadence.clock import SystemClock
 from kadence.log.kafka import KafkaLog
 from kadence.log.topics import init_topics
-from tests.cluster.processes import WorkerProcess
+from tests.cluster.processes import BROKEN, EXECUTOR, WORKER, WorkerProcess
 from tests.cluster.reading import Reading, Seen, instant
 from tests.cluster.writing import Writing
 
@@ -73,6 +73,13 @@ class Stage:
 
     def worker(self, name: str, settings: Mapping[str, str] = _NONE, *, broken: bool = False) -> WorkerProcess:
         """Start a worker; ``settings`` are further ``KADENCE_*`` variables."""
+        return self._start(name, settings, BROKEN if broken else WORKER)
+
+    def executor(self, name: str, app: str, settings: Mapping[str, str] = _NONE) -> WorkerProcess:
+        """Start an executor of an app; ``settings`` are further variables."""
+        return self._start(name, settings, (*EXECUTOR, app))
+
+    def _start(self, name: str, settings: Mapping[str, str], command: Sequence[str]) -> WorkerProcess:
         environment = {
             "KADENCE_BOOTSTRAP_SERVERS": self.bootstrap_servers,
             "KADENCE_NAMESPACE": self.namespace,
@@ -83,7 +90,7 @@ class Stage:
             **settings,
         }
         log = self._directory / f"{len(self.workers)}-{name}.log"
-        worker = WorkerProcess(name, log, environment, broken=broken)
+        worker = WorkerProcess(name, log, environment, command)
         self.workers.append(worker)
         return worker
 
@@ -106,6 +113,11 @@ class Stage:
 
     def executions(self, job: str | None = None) -> list[Seen]:
         return [one for one in self.seen("executions") if job is None or one.key == job]
+
+    def outcomes(self, job: str, status: str | None = None) -> list[Seen]:
+        """What executors said of a job's runs."""
+        found = [one for one in self.seen("outcomes") if one.key == job]
+        return [one for one in found if status in {None, one.json["status"]}]
 
     def events(self, kind: str, name: str | None = None) -> list[Seen]:
         """Events of one kind, e.g. ``job.paused``."""
