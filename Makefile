@@ -33,7 +33,7 @@ test: $(VENV)/dev.stamp ## All tests; those on a real Kafka need JDK 17 and Mave
 	fi
 	$(BIN)/pytest $(ARGS)
 
-bench: $(VENV)/dev.stamp ## Figures on a real broker, as Markdown (ARGS='failover' for one of failover, pause, rate)
+bench: $(VENV)/dev.stamp ## Figures on a real broker, as Markdown (ARGS='failover' for one of failover, pause, rate, executor)
 	@$(BIN)/python -m bench.figures $(ARGS)
 
 demo: $(VENV)/core.stamp ## kadence in one process with a broker of its own (ARGS='--bootstrap-servers HOST:PORT')

@@ -12,6 +12,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,11 +22,15 @@ from kadence import App
 from kadence.clock import SystemClock
 from kadence.domain.duration import format_time
 from kadence.domain.partition import partition_for
+from kadence.log.kafka import KafkaLog
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from tests.cluster.stage import Stage
 
 RUNS: Final = 200_000
+ROUNDS: Final = 3
 _JOBS: Final = 100
 _SHARDS: Final = 12
 _BATCH: Final = 500
@@ -45,23 +50,46 @@ def measure(stage: Stage) -> tuple[float, float]:
     """(the executor's runs per second, the yardstick's)."""
     stage.topics(_SHARDS, read=[])
     backlog(stage.bootstrap_servers, stage.namespace)
-    found: list[float] = []
-    for kind in ("executor", "yardstick"):
-        stage.reading.add(f"{stage.namespace}.outcomes") if not found else None
-        seen = len(stage.seen("outcomes"))
-        command = [sys.executable, "-m", "bench.executor", kind, stage.bootstrap_servers, stage.namespace]
-        with subprocess.Popen(command, cwd=Path(__file__).parents[1]) as process:  # noqa: S603
-            stage.until("all runs have ended", lambda seen=seen: _ended(stage, seen) >= RUNS, 300)  # type: ignore[misc]
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
-        times = sorted(one.timestamp for one in stage.seen("outcomes")[seen:] if b'"succeeded"' in (one.value or b""))
-        found.append(RUNS / max(times[-1] - times[0], 1) * 1000)
-    return found[0], found[1]
+    return _rate(stage, "executor"), _rate(stage, "yardstick")
 
 
-def _ended(stage: Stage, seen: int) -> int:
-    """Outcomes are read while they come in, for they have to be read at some time; both are disturbed alike."""
-    return len(stage.seen("outcomes")) - seen
+def _rate(stage: Stage, kind: str) -> float:
+    """Runs per second, by the broker's time of their outcomes; these are read afterwards, so as to disturb nobody."""
+    before = _ends(stage)
+    command = [sys.executable, "-m", "bench.executor", kind, stage.bootstrap_servers, stage.namespace]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[1]) as process:  # noqa: S603
+        pause, clock = threading.Event(), SystemClock()
+        deadline = clock.monotonic() + 300_000
+        while sum(_ends(stage).values()) - sum(before.values()) < RUNS:
+            if process.poll() is not None or clock.monotonic() > deadline:
+                message = f"the {kind} did not end all runs"
+                raise AssertionError(message)
+            pause.wait(0.2)
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+    times = sorted(_times(stage, before))
+    return len(times) / max(times[-1] - times[0], 1) * 1000
+
+
+def _ends(stage: Stage) -> dict[int, int]:
+    """Where each partition of the outcomes ends."""
+    reader = KafkaLog(stage.bootstrap_servers).reader()
+    try:
+        return {number: reader.bounds(f"{stage.namespace}.outcomes", number, 30)[1] for number in range(_SHARDS)}
+    finally:
+        reader.close()
+
+
+def _times(stage: Stage, begins: Mapping[int, int]) -> Iterator[int]:
+    """The broker's time of each outcome from there on."""
+    reader, topic = KafkaLog(stage.bootstrap_servers).reader(), f"{stage.namespace}.outcomes"
+    for number, begin in begins.items():
+        end = reader.bounds(topic, number, 30)[1]
+        reader.assign(topic, number, begin)
+        while reader.position(topic, number) < end:
+            yield from (one.timestamp for one in reader.read(10_000, 1.0))
+        reader.unassign(topic, number)
+    reader.close()
 
 
 def backlog(servers: str, namespace: str) -> None:

@@ -1,7 +1,7 @@
 """``make bench``: the figures of a worker on a real broker on this machine, as Markdown.
 
-``python -m bench.figures [failover] [pause] [rate]``; all of them without arguments. Times of events are broker
-times, and of signals this machine's clock, which is the broker's, too.
+``python -m bench.figures [failover] [pause] [rate] [executor]``; all of them without arguments. Times of events are
+broker times, and of signals this machine's clock, which is the broker's, too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import quantiles
 from typing import TYPE_CHECKING
 
-from bench import failover, pause, rate
+from bench import executor, failover, pause, rate
 from kadence.testing.broker import Cluster, kafka_version
 from tests.cluster.stage import Stage
 from tests.conftest import BROKER_CACHE
@@ -32,10 +32,11 @@ def percentiles(values: Sequence[float]) -> tuple[float, float]:
 
 def main() -> None:
     """Measure what was asked for, or everything, and print a table."""
-    wanted = sys.argv[1:] or ["failover", "pause", "rate"]
+    wanted = sys.argv[1:] or ["failover", "pause", "rate", "executor"]
     with Cluster(1, properties={"group.min.session.timeout.ms": "1000"}, cache=BROKER_CACHE) as cluster:
         _say(f"Apache Kafka {kafka_version()}, one node; {os.cpu_count()} cores for broker, workers and reader.\n")
-        _say("| figure | n | p50 | p99 |\n|---|---:|---:|---:|")
+        if wanted != ["executor"]:
+            _say("| figure | n | p50 | p99 |\n|---|---:|---:|---:|")
         if "failover" in wanted:
             for signal in failover.SIGNALS:
                 with _stage(cluster) as stage:
@@ -47,6 +48,17 @@ def main() -> None:
             for jobs in (1, 10_000):
                 with _stage(cluster) as stage:
                     _row(f"lateness at {jobs:,} due per second for {rate.SECONDS} s", rate.measure(stage, jobs))
+        if "executor" in wanted:
+            _compare(cluster)
+
+
+def _compare(cluster: Cluster) -> None:
+    """The executor and its yardstick, in turn, so that both meet the same moods of the machine."""
+    _say("\n| runs of an empty async handler | executor | bare client | ratio |\n|---|---:|---:|---:|")
+    for _ in range(executor.ROUNDS):
+        with _stage(cluster) as stage:
+            ours, bare = executor.measure(stage)
+            _say(f"| {executor.RUNS:,} | {ours:,.0f}/s | {bare:,.0f}/s | {ours / bare:.2f} |")
 
 
 @contextmanager

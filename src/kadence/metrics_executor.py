@@ -40,9 +40,8 @@ class ExecutorMetrics(Collector):
         """A firing has its final outcome. ``ran``: for how long its handler did (ms); None: it was not called."""
         self._runs[status] += 1
         if ran is not None:
-            seconds = ran / 1000
-            self._durations[bisect_left(_BUCKETS, seconds)] += 1
-            self._sum += seconds
+            self._durations[bisect_left(_BUCKETS, ran / 1000) if ran else 0] += 1
+            self._sum += ran / 1000
 
     def skipped(self, reason: str) -> None:
         """A record was passed over without an outcome: ``duplicate``, ``foreign`` or ``unreadable``."""

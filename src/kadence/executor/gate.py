@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FRESH: Final = 300
-"""Milliseconds for which an answer stands. A run that has not waited is not asked about at all."""
+FRESH: Final = 1_000
+"""Milliseconds for which an answer stands: as long as a run may wait without being asked about at all."""
 _AGEING: Final = 50
 """Milliseconds after which one that is used is renewed meanwhile, so that a long backlog need not stop for it."""
 _PATIENCE: Final = 5.0

@@ -81,6 +81,8 @@ def shown(kind: object) -> str:
 
 
 def _is_json(headers: Mapping[str, bytes]) -> bool:
+    if headers.get("content-type") == b"application/json":  # as kadence writes it
+        return True
     given = next((value for name, value in headers.items() if name.lower() == "content-type"), b"")
     kind = given.decode("latin-1").partition(";")[0].strip().lower()
     return kind == _JSON or kind.endswith("+json")
@@ -96,6 +98,8 @@ def _text(value: bytes, *, strict: bool) -> str | bytes:
 
 
 def _any(value: bytes) -> object:
+    if value == b"null":
+        return None
     try:
         return json.loads(value)
     except (ValueError, RecursionError) as error:
