@@ -10,6 +10,7 @@ from kadence.errors import KadenceError
 from tests.log import bench
 from tests.log.bench_memory import MemoryBench
 from tests.log.broken import VARIANTS
+from tests.log.broken_clients import CLIENT_VARIANTS
 from tests.log.cases import CASES
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 _PAIRS = [
     pytest.param(variant, sentence, id=f"{name}: {sentence}")
-    for name, variant in VARIANTS.items()
+    for name, variant in (VARIANTS | CLIENT_VARIANTS).items()
     for sentence in variant.caught_by
 ]
 
