@@ -57,7 +57,7 @@ class Story:
         self.decisions: list[Decision] = []
         self.log: list[tuple[int, bytes, bytes | None]] = []
         self.state: dict[bytes, bytes] = {}
-        self.outcomes = 0
+        self.reports: list[Outcome] = []
         self.problems: dict[str, str | None] = {}
         self.shard = make(Book(NAMESPACE, 0, 1, Cursor(START)))
 
@@ -82,23 +82,43 @@ class Story:
         last = len(self.log) if count is None else min(len(self.log), first + count)
         for offset in range(first, last):
             change = self._change(offset)
-            if isinstance(change.wish, PutJob) and (topic := change.wish.spec.target.topic) is not None:
-                self._look(topic)
+            if isinstance(change.wish, PutJob):
+                spec = change.wish.spec
+                for topic in (spec.target.topic, spec.dead_letters.topic):
+                    if topic is not None:
+                        self._look(topic)
             self.shard.step(change, at(self.now))
 
-    def outcome(self, id_: str, status: str, at: float | None = None, error: str | None = None) -> None:
-        """An executor reports."""
+    def outcome(
+        self,
+        id_: str,
+        status: str,
+        at: float | None = None,
+        error: str | None = None,
+        until: float | None = None,
+    ) -> None:
+        """An executor reports, at broker time ``at`` (now, if left out), and the shard hears of it."""
         instant = START + round((self.now if at is None else at) * 1000)
         job = id_.partition("@")[0].partition("!")[0]
         failure = None if error is None else Failure(*error.split(": ", 1))
-        self.shard.step(Outcome(self.outcomes, instant, job, id_, status, failure), START + round(self.now * 1000))
-        self.outcomes += 1
+        later = None if until is None else START + round(until * 1000)
+        self.reports.append(Outcome(len(self.reports), instant, job, id_, status, failure, until=later))
+        self.hear()
+
+    def hear(self) -> None:
+        """Apply what was reported and the cursor has not passed: after a crash before a commit some of it again."""
+        for report in self.reports[self.shard.book.cursor.outcomes :]:
+            self.shard.step(report, at(self.now))
 
     def target(self, topic: str, problem: str | None) -> None:
-        """A target topic goes away or comes back, and the process sees it."""
+        """A topic for executions or dead letters goes away or comes back, and the process sees it."""
         self.problems[topic] = problem
-        if topic in self.shard.book.targets:
+        if topic in self._topics():
             self._look(topic)
+
+    def _topics(self) -> set[str]:
+        book = self.shard.book
+        return {*book.targets, *book.letter_topics, *book.problems}
 
     def _look(self, topic: str) -> None:
         self.shard.step(TargetChanged(topic, self.problems.get(topic)), at(self.now))
@@ -170,7 +190,7 @@ class Story:
         book = Book(NAMESPACE, 0, 1, record.cursor())
         rebuild(book, memory, self.wanted(record.control), at(self.now))
         self.shard = self.make(book)
-        for topic in sorted({*book.targets, *book.problems}):
+        for topic in sorted(self._topics()):
             self._look(topic)
 
     def wanted(self, below: int) -> dict[tuple[str, str], Change]:
