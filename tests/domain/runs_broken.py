@@ -11,6 +11,8 @@ from kadence.domain.spec import Breaker
 from tests.sim.variants import Broken
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kadence.domain.book import Book
     from kadence.domain.stimulus import Outcome
 
@@ -21,7 +23,7 @@ _run_failed: Final = breaker.run_failed
 _run_succeeded: Final = breaker.run_succeeded
 _probe: Final = breaker.probe
 _fire_again: Final = launch.fire_again
-_restore_runs: Final = restore._restore_runs
+_give_runs: Final = restore.give_runs
 _wait: Final = Breaker.wait
 
 
@@ -94,8 +96,8 @@ def _always_there(self: Run, now: int) -> bool:
     return True
 
 
-def _first_attempt_again(job: Job, runs: dict[str, Run]) -> None:
-    _restore_runs(job, {id_: replace(run, attempt=1) for id_, run in runs.items()})
+def _first_attempt_again(job: Job, runs: Mapping[str, Run]) -> None:
+    _give_runs(job, {id_: replace(run, attempt=1) for id_, run in runs.items()})
 
 
 def _never_unfit(job: Job, run: Run) -> bool:
@@ -116,5 +118,5 @@ VARIANTS: Final[dict[str, Broken]] = {
     "a timeout is counted from the firing": Broken(((launch, "deadline", _from_the_firing),)),
     "a snooze uses up an attempt": Broken(((launch, "fire_again", _snooze_is_an_attempt),)),
     "a run that expired unbegun stands in the way": Broken(((Run, "occupies", _always_there),)),
-    "a rebuild counts attempts anew": Broken(((restore, "_restore_runs", _first_attempt_again),)),
+    "a rebuild counts attempts anew": Broken(((restore, "give_runs", _first_attempt_again),)),
 }

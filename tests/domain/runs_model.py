@@ -157,6 +157,13 @@ class Model(Kept):
                 return found
         return None
 
+    def _busy(self, job: Doc) -> bool:
+        """Whether a probe has to wait: not for what itself waits to be fired again."""
+        return (
+            self._occupied({"runs": {id_: run for id_, run in job["runs"].items() if run["next_at"] is None}})
+            is not None
+        )
+
     @staticmethod
     def _new_run(id_: str, time: int, cause: str, fired: int, payload: str | None, expires: int | None) -> Doc:
         return {
@@ -186,6 +193,9 @@ class Model(Kept):
         job, probe = self.jobs[name], run["cause"] == "probe"
         unfit = job["lost"] is not None or (job["opened"] is not None and not probe)
         if run["next_at"] is None or run["next_at"] > self.now or self.kept_by_people(name) or unfit:
+            return
+        if run["status"] != "snoozed" and not probe and run["attempt"] >= self._attempts(job):
+            self._attempt_failed(name, run, run["status"], run["error"])  # an edit took away what it waited for
             return
         run["attempt"] += run["status"] != "snoozed"
         run.update(
@@ -271,7 +281,7 @@ class Model(Kept):
 
     def _end(self, name: str, run: Doc, status: str, error: str | None, *, known: bool = True) -> None:
         job = self.jobs[name]
-        run.update(status=status, settled_at=self.now, error=error or run["error"])
+        run.update(status=status, next_at=None, settled_at=self.now, error=error or run["error"])
         job["runs"].pop(run["id"], None)
         if known or status in {"failed", "timed_out"}:
             job["past"][run["id"]] = run
@@ -322,7 +332,7 @@ class Model(Kept):
         job = self.jobs[name]
         if job["opened"] is None or job["probe_at"] is None or job["probe_at"] > self.now or self._probe_open(name):
             return
-        if self.kept_by_people(name) or job["lost"] is not None or (self._serial(job) and self._occupied(job)):
+        if self.kept_by_people(name) or job["lost"] is not None or (self._serial(job) and self._busy(job)):
             return
         run = f"{name}!probe-{job['probe_at']}"
         self.said.append(("probing", name, run))
