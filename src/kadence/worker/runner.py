@@ -75,6 +75,11 @@ class ShardRunner:
         """The shard's book, once it is taken over; for metrics, to be read only."""
         return None if self._shard is None else self._shard.book
 
+    @property
+    def next_due(self) -> int | None:
+        """When a shard that is taken over has something to decide by itself (wall time, ms); None: never."""
+        return None if self._shard is None else self._shard.next_due()
+
     def step(self) -> int:
         """Do a piece of work; returns in how many ms there may be more (0: at once; news may come earlier).
 
@@ -148,7 +153,8 @@ class ShardRunner:
         self._committed_at = env.clock.monotonic()
         self._commands = self._old_commands(shard.book.cursor.control)
         env.tail.outcomes.follow(self.index, shard.book.cursor.outcomes)
-        self._unheard_until = env.clock.monotonic() + _OUTCOMES_PATIENCE
+        # Only of runs from before: a job that comes to be run one at a time later has none of those.
+        self._unheard_until = env.clock.monotonic() + _OUTCOMES_PATIENCE if shard.book.serial else None
         if shard.book.cursor.through > env.clock.wall() + 1_000:
             logger.error(
                 "shard %d: its cursor is %d ms ahead of this clock: an earlier owner's clock was ahead, and due times "
