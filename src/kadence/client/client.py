@@ -25,10 +25,11 @@ from kadence.settings import Settings, are_addresses
 from kadence.view import snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from kadence.client.commands import Time
+    from kadence.clock import Clock
     from kadence.domain.holds import Selector
     from kadence.domain.spec import Policy
     from kadence.log.port import Log
@@ -81,10 +82,11 @@ class Client(History):
         namespace: str | None = None,
         by: str | None = None,
         timeout: float = 30.0,
+        clock: Clock | None = None,
     ) -> None:
         """Give one of ``bootstrap_servers``, ``settings`` and ``log``, or none: then the environment tells.
 
-        ``by`` signs what is written (a claim).
+        ``by`` signs what is written (a claim). ``clock`` is for tests.
         """
         places = sum(place is not None for place in (bootstrap_servers, settings, log))
         if places > 1:
@@ -97,7 +99,7 @@ class Client(History):
         self._servers = settings.bootstrap_servers if settings is not None else bootstrap_servers
         self._properties = dict(settings.kafka) if settings is not None else {}
         self._log = log
-        super().__init__(namespace or (settings.namespace if settings is not None else "kadence"), by)
+        super().__init__(namespace or (settings.namespace if settings is not None else "kadence"), by, clock)
         self.timeout = timeout
         # By process: after a fork the child must neither use nor tear down what it inherited.
         self._sessions: dict[int, Session] = {}
@@ -196,7 +198,7 @@ class Client(History):
         return Deployed(plan, done)
 
     def _plan(self, wanted: Mapping[str, Mapping[str, object]]) -> Plan:
-        return deploy.make_plan(snapshot(self._session().log, self.namespace, self.timeout, only=set(wanted)), wanted)
+        return deploy.make_plan(self._look(set(wanted)), wanted)
 
     def delete(self, name: str, *, wait: Wait = True) -> Written:
         """Remove a job's definition and its pause. ``found`` says whether there was either."""
@@ -282,19 +284,18 @@ class Client(History):
         """Whether a trigger was rejected and there is no job of that name, so that this is why."""
         if written.fate != "rejected":
             return False
-        view = snapshot(self._session().log, self.namespace, self.timeout, only=[written.name])
-        return written.name not in view.jobs
+        return written.name not in self._look([written.name]).jobs
 
     # --- reading ---
 
     def status(self) -> View:
         """Everything: jobs, holds and shards at this moment."""
-        return snapshot(self._session().log, self.namespace, self.timeout)
+        return self._look()
 
     @override
     def get(self, name: str) -> JobView:
         """One job. Raises `NotFoundError`."""
-        view = snapshot(self._session().log, self.namespace, self.timeout, only=[name])
+        view = self._look([name])
         if name in view.jobs:
             return view.jobs[name]
         waits = "; a pause waits for one of that name" if name in view.pauses else ""
@@ -316,6 +317,9 @@ class Client(History):
     def holds(self) -> tuple[HoldView, ...]:
         """The holds by name, ended ones included until they are released."""
         return tuple(self.status().holds.values())
+
+    def _look(self, only: Collection[str] | None = None) -> View:
+        return snapshot(self._session().log, self.namespace, self.timeout, only=only, clock=self._clock)
 
     # --- waiting ---
 

@@ -18,17 +18,18 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from kadence.client.commands import Time
+    from kadence.clock import Clock
     from kadence.domain.spec import Policy
 
 
 class Records:
     """Makes records for one namespace, signed by one person. Raises `InvalidSpecError`."""
 
-    def __init__(self, namespace: str, by: str | None) -> None:
+    def __init__(self, namespace: str, by: str | None, clock: Clock | None = None) -> None:
         """``by`` is a claim."""
         self.namespace = namespace
         self.by = by
-        self._clock = SystemClock()
+        self._clock = clock or SystemClock()
 
     def deletion(self, name: str) -> tuple[Command, Command]:
         """The two records that remove a job for good: its definition's end and its pause's."""
