@@ -37,15 +37,20 @@ WAITED: Final = 1_000
 REPORTED: Final = 1_000
 """Milliseconds of running after which ``started`` is told of a run that nobody times."""
 _SWEEP: Final = 0.25
-_LATER: Final = 10_000
+LATER: Final = 10_000
 """Milliseconds until a run comes again whose handler is not here yet: an older version is running beside a newer."""
 _IN_A_ROW: Final = 100
 """Runs that do not wait before everything else in the loop has its turn."""
 _NOT_TAKEN: Final[Run[Any]] = Run(id="", job="", due=datetime.fromtimestamp(0, UTC), payload=None)
 """Stands for the run of a handler that takes none."""
 _CANCELLED: Final = Ending("failed", failure("CancelledError", "the task of the handler was cancelled"))
-_ASKED_FOR: Final = frozenset({"trigger", "probe"})
+ASKED_FOR: Final = frozenset({"trigger", "probe"})
 """Causes of runs that a pause does not keep."""
+
+
+def out_of_time(timeout: int) -> Ending:
+    """How a run ends that is still at work after ``timeout`` ms."""
+    return Ending("failed", failure("TimeoutError", f"it has run for longer than its timeout, {timeout / 1000:g} s"))
 
 
 class Dispatcher:
@@ -98,7 +103,7 @@ class Dispatcher:
             if lane is None:
                 work.stage = Stage.OVER
                 self.over += 1
-                self._answer(work, "snoozed", Ending("snoozed", until=self._clock.wall() + _LATER))
+                self._answer(work, "snoozed", Ending("snoozed", until=self._clock.wall() + LATER))
             else:
                 lane.pool.enter(work, lane)
         self._go_on()
@@ -180,7 +185,7 @@ class Dispatcher:
         if execution.expires is not None and execution.expires <= now:
             self._settle(work, "expired")
             return None
-        if self._gate is None or now - execution.timestamp <= WAITED or execution.cause in _ASKED_FOR or work.judged:
+        if self._gate is None or now - execution.timestamp <= WAITED or execution.cause in ASKED_FOR or work.judged:
             return self._start(work, lane.handler, now)
         verdict = self._gate.verdict(lane.handler.name)
         if verdict is None:
@@ -280,8 +285,7 @@ class Dispatcher:
     def _time_out(self, work: Work, timeout: int) -> None:
         if work.answered or work.partition.gone:
             return
-        error = failure("TimeoutError", f"it has run for longer than its timeout, {timeout / 1000:g} s")
-        self._answer(work, "failed", Ending("failed", error))
+        self._answer(work, "failed", out_of_time(timeout))
         self._cancel(work)
 
     def _cancel(self, work: Work) -> None:

@@ -44,14 +44,15 @@ def _trace(error: BaseException, mask: Mask) -> str:
     """As Python prints it, without local variables, and from the user's code on."""
     try:
         found = traceback.TracebackException(
-            type(error), error, _from_user_code(error.__traceback__), capture_locals=False, compact=True
+            type(error), error, from_user_code(error.__traceback__), capture_locals=False, compact=True
         )
         return "".join(_masked(part, mask) for part in found.format())
     except Exception as broken:  # noqa: BLE001  exceptions can be made that Python cannot print
         return f"(its traceback cannot be shown: {type(broken).__name__})"
 
 
-def _from_user_code(trace: TracebackType | None) -> TracebackType | None:
+def from_user_code(trace: TracebackType | None) -> TracebackType | None:
+    """What is left of a traceback without the frames of kadence that it begins with."""
     while trace is not None and _is_ours(trace):
         trace = trace.tb_next
     return trace

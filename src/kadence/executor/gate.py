@@ -96,7 +96,7 @@ class Gate:
         """What keeps these jobs; where it cannot be found out in time, nothing does."""
         try:
             self._view.catch_up(_PATIENCE)
-            found = {job: _barred(self._view.job(job)) for job in jobs}
+            found = {job: barred(self._view.job(job)) for job in jobs}
         except KadenceError as error:
             return self._unknown(jobs, error)
         except Exception as error:
@@ -112,7 +112,8 @@ class Gate:
         return dict.fromkeys(jobs)
 
 
-def _barred(job: JobView | None) -> str | None:
+def barred(job: JobView | None) -> str | None:
+    """Why a run that has waited may not run any more, None where it may."""
     if job is None or job.state not in _BARRED:
         return None
     return f"the job is {job.state}: {job.reason}" if job.reason else f"the job is {job.state}"
