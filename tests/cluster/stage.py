@@ -71,9 +71,12 @@ class Stage:
         self.shards = shards
         self._reading = Reading(self.bootstrap_servers, [f"{self.namespace}.{name}" for name in read])
 
-    def worker(self, name: str, settings: Mapping[str, str] = _NONE, *, broken: bool = False) -> WorkerProcess:
-        """Start a worker; ``settings`` are further ``KADENCE_*`` variables."""
-        return self._start(name, settings, BROKEN if broken else WORKER)
+    def worker(
+        self, name: str, settings: Mapping[str, str] = _NONE, *, app: str | None = None, broken: bool = False
+    ) -> WorkerProcess:
+        """Start a worker, with an executor of ``app`` in it; ``settings`` are further variables."""
+        handlers = () if app is None else ("--app", app)
+        return self._start(name, settings, BROKEN if broken else (*WORKER, *handlers))
 
     def executor(self, name: str, app: str, settings: Mapping[str, str] = _NONE) -> WorkerProcess:
         """Start an executor of an app; ``settings`` are further variables."""

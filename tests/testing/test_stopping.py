@@ -127,6 +127,8 @@ def test_while_no_executor_runs_nothing_fails_and_what_has_expired_is_left(
     assert cluster.executions("stopped")[0].error == "Paused: the job is paused: too many"
     assert [one.status for one in cluster.executions("kept")] == ["succeeded"] * 2
     assert cluster.failures == []
+    assert [cluster.state(job) for job in ("fresh", "stopped", "kept")] == ["running", "paused", "running"]
+    assert not [one for one in cluster.events() if one.kind in {"job.errored", "job.run_failed", "job.run_lost"}]
 
 
 def test_an_app_may_run_the_backlog_of_a_paused_job(kadence_cluster: type[MemoryCluster]) -> None:
