@@ -169,7 +169,7 @@ class Dispatcher:
             except asyncio.CancelledError:
                 ending = None
             self._finish(work, ending)
-            if copy_context() != context or (work.cancelled is not None and work.cancelled.is_set()):
+            if copy_context() != context or work.stopped:
                 break
         if task is not None:
             self._servers.discard(task)
@@ -215,16 +215,16 @@ class Dispatcher:
     def _start(self, work: Work, handler: Handler, now: int) -> Run[Any] | None:
         timeout = handler.timeout
         work.started_at, work.began = now, self._clock.monotonic()
-        work.cancelled = cancelled = Cancellation()
-        deadline = None if timeout is None else now + timeout
+        run = _NOT_TAKEN
         if handler.takes_run:
-            run = make_run(handler, work.execution, deadline=deadline, cancelled=cancelled, mask=self._mask)
-            if isinstance(run, Ending):
-                self._answer(work, run.status, run)
+            work.cancelled = cancelled = Cancellation()
+            deadline = None if timeout is None else now + timeout
+            made = make_run(handler, work.execution, deadline=deadline, cancelled=cancelled, mask=self._mask)
+            if isinstance(made, Ending):
+                self._answer(work, made.status, made)
                 self._leave(work)
                 return None
-        else:
-            run = _NOT_TAKEN
+            run = made
         work.stage = Stage.RUNNING
         self._running[work] = None
         if timeout is not None or handler.expires_after is not None:
@@ -254,9 +254,8 @@ class Dispatcher:
         work.task = None
         if work.timer is not None:
             work.timer.cancel()
-        handed_back = work.cancelled is not None and work.cancelled.is_set()
         # One that ran out of time has its outcome, and nobody waits for what it says now.
-        if not work.answered and not (handed_back and (ending is None or ending.status == "failed")):
+        if not work.answered and not (work.stopped and (ending is None or ending.status == "failed")):
             ending = ending or _CANCELLED
             self._answer(work, ending.status, ending)
         self._leave(work)
@@ -289,6 +288,7 @@ class Dispatcher:
         self._cancel(work)
 
     def _cancel(self, work: Work) -> None:
+        work.stopped = True
         if work.cancelled is not None:
             work.cancelled.set()
         if work.task is not None:

@@ -85,6 +85,9 @@ class Ending:
     result: object = None
 
 
+_SUCCEEDED: Final = Ending("succeeded")
+
+
 def make_run(
     handler: Handler,
     execution: Received,
@@ -129,7 +132,7 @@ def call(handler: Handler, run: Run[Any], mask: Mask, clock: Clock = _CLOCK) -> 
             return Ending("failed", failure("TypeError", msg))
     except BaseException as error:  # noqa: BLE001  SystemExit, too, is this run's affair alone
         return _raised(error, mask, clock)
-    return Ending("succeeded", result=_result(returned))
+    return _SUCCEEDED if returned is None else Ending("succeeded", result=_result(returned))
 
 
 async def call_async(handler: Handler, run: Run[Any], mask: Mask, clock: Clock = _CLOCK) -> Ending:
@@ -145,7 +148,7 @@ async def call_async(handler: Handler, run: Run[Any], mask: Mask, clock: Clock =
         return _raised(error, mask, clock)
     except BaseException as error:  # noqa: BLE001  SystemExit, too, is this run's affair alone
         return _raised(error, mask, clock)
-    return Ending("succeeded", result=_result(returned))
+    return _SUCCEEDED if returned is None else Ending("succeeded", result=_result(returned))
 
 
 def _raised(error: BaseException, mask: Mask, clock: Clock) -> Ending:

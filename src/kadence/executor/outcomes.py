@@ -52,7 +52,14 @@ class Outcomes:
             work.value = f'{{"id":"{work.id}","status":"succeeded",{times},{self._end}'.encode()
         else:
             work.value = self._encoded(work, status, now, ending)
-        self._post(work, work.value, work.acknowledged)
+        place = self._places.get(work.execution.firing.job)
+        if place is None:
+            self.send(work)
+            return
+        try:
+            self._appender.post(self.topic, place[0], place[1], work.value, done=work.acknowledged)
+        except LogError as error:
+            work.acknowledged(error)
 
     def _encoded(self, work: Work, status: Status, now: int, ending: Ending | None) -> bytes:
         return encode(

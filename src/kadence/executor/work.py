@@ -68,6 +68,8 @@ class Work:
     judged = False
     """Whether its job was looked at, and lets it run."""
     cancelled: Cancellation | None = None
+    stopped = False
+    """Whether its handler was asked to stop."""
     task: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle | None = None
     began = 0

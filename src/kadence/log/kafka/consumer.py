@@ -21,7 +21,7 @@ from kadence.log.kafka.membership import GROUP_DEFAULTS, member_of, numbers, unj
 from kadence.log.kafka.unreadable import skip_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from confluent_kafka import Consumer, Message
 
@@ -88,7 +88,7 @@ class KafkaConsumer:
             if messages and limit > 1:
                 messages += self._consumer.consume(limit - 1, 0)
             # Only now is it known what a rebalance in between has left us.
-            self._held.extend(record for message in messages if (record := self._taken(message)) is not None)
+            self._held.extend(self._taken(messages))
             if self._failures:
                 raise self._failures.popleft()
             records = self._released(limit)
@@ -157,15 +157,15 @@ class KafkaConsumer:
         self._held = deque(record for record in self._held if (record.partition, record.offset) not in returned)
         return records
 
-    def _taken(self, message: Message) -> Record | None:
-        partition, offset, error = message.partition(), message.offset(), message.error()
-        if error is not None:
-            self._heard(-1 if partition is None else partition, offset, error)
-            return None
-        if partition is None or offset is None or partition not in self._positions:
-            return None  # taken away since it was fetched
-        self._positions[partition] = offset + 1
-        return record_of(message, self._topic, partition, offset)
+    def _taken(self, messages: list[Message]) -> Iterator[Record]:
+        topic, positions = self._topic, self._positions
+        for message in messages:
+            partition, offset, error = message.partition(), message.offset(), message.error()
+            if error is not None:
+                self._heard(-1 if partition is None else partition, offset, error)
+            elif partition in positions and offset is not None:  # else it was taken away since it was fetched
+                positions[partition] = offset + 1
+                yield record_of(message, topic, partition, offset)
 
     def _heard(self, partition: int, offset: int | None, error: KafkaError) -> None:
         if error.code() in UNJOINABLE:

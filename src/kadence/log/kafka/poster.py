@@ -56,7 +56,7 @@ class Poster:
         self._wake = threading.Event()
         self._idle = False
         self._outstanding: set[_Posted] = set()
-        self._answers: deque[tuple[_Posted, Receipt | LogError]] = deque()
+        self._answers: deque[tuple[_Posted, Message | LogError]] = deque()
         self._closing = False
         self._thread: threading.Thread | None = None
 
@@ -85,21 +85,23 @@ class Poster:
             except BufferError:
                 self._producer.poll(_LOOK_EVERY)  # delivery reports make room
             except KafkaException as error:
-                self.reported(posted, cause(error), None)
+                self._failed(posted, cause(error))
                 return True
             else:
                 return True
 
-    def reported(self, posted: _Posted, error: KafkaError | None, message: Message | None) -> None:
+    def reported(self, posted: _Posted, error: KafkaError | None, message: Message) -> None:
         """Note the answer to one record, for the thread to pass on."""
         if error is not None:
-            self.broken = self.broken or is_fatal(error)
-            self._answered(posted, outside_transaction(error, posted.topic))
+            self._failed(posted, error)
             return
-        try:
-            self._answered(posted, receipt_of(message))
-        except LogError as unclear:
-            self._answered(posted, unclear)
+        self._answers.append((posted, message))
+        if self._idle:
+            self._wake.set()
+
+    def _failed(self, posted: _Posted, error: KafkaError) -> None:
+        self.broken = self.broken or is_fatal(error)
+        self._answered(posted, outside_transaction(error, posted.topic))
 
     def close(self) -> None:
         """Flush for 10 s at most, give up what is left, and return when everything is answered. Idempotent."""
@@ -128,11 +130,20 @@ class Poster:
             return False
         return True
 
-    def _answered(self, posted: _Posted, answer: Receipt | LogError) -> None:
-        if self._taken(posted):
-            self._answers.append((posted, answer))
-            if self._idle:
-                self._wake.set()
+    def _answered(self, posted: _Posted, answer: LogError) -> None:
+        self._answers.append((posted, answer))
+        if self._idle:
+            self._wake.set()
+
+    def _pass_on(self, posted: _Posted, answer: Message | LogError) -> None:
+        if not self._taken(posted):
+            return
+        found: Receipt | LogError
+        try:
+            found = answer if isinstance(answer, LogError) else receipt_of(answer)
+        except LogError as unclear:
+            found = unclear
+        posted.done(found)
 
     def _serve(self, topic: str) -> None:
         """Poll while something is outstanding, and pass on what was answered; the body of the thread."""
@@ -145,7 +156,7 @@ class Poster:
             while self._answers:
                 posted, answer = self._answers.popleft()
                 try:
-                    posted.done(answer)
+                    self._pass_on(posted, answer)
                 except Exception:  # noqa: BLE001  whatever it is, the others are to hear theirs
                     _log.exception("what was to be done with the answer of %s failed", posted.topic)
             if self.broken:
