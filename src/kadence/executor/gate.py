@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 FRESH: Final = 1_000
 """Milliseconds for which an answer stands: as long as a run may wait without being asked about at all."""
-_AGEING: Final = 50
+_AGEING: Final = 400
 """Milliseconds after which one that is used is renewed meanwhile, so that a long backlog need not stop for it."""
 _PATIENCE: Final = 5.0
 _BARRED: Final = frozenset({"paused", "errored"})
