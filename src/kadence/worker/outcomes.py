@@ -57,16 +57,17 @@ class Outcomes:
     def prepare(self) -> None:
         """Before each read: begin and stop reading as asked, and ask the log for its ends."""
         with self._lock:
-            requests, self._requests = self._requests, deque()
             for shard, place in self._places.items():
                 if place.parked is not None and len(place.waiting) < _FULL // 2:
-                    requests.append((shard, place.parked))
+                    self._requests.append((shard, place.parked))
                     place.parked = None
-        for shard, offset in requests:
+        while self._requests:  # one that fails stays the first, or nobody would ever hear of that shard's outcomes
+            shard, offset = self._requests[0]
             if offset is None:
                 self._reader.unassign(self.topic, shard)
             else:
                 self._reader.assign(self.topic, shard, offset)
+            self._requests.popleft()
         with self._lock:
             moving = {shard for shard, _ in self._requests}
             for shard, place in self._places.items():
