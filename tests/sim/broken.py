@@ -17,7 +17,9 @@ from tests.sim.machine import ProcessLog
 from tests.sim.variants import Broken
 
 if TYPE_CHECKING:
-    from kadence.domain.job import Job
+    from collections.abc import Mapping
+
+    from kadence.domain.job import Job, Run
 
 
 class _CursorFirst:
@@ -143,6 +145,17 @@ def newest_per_key(self: Tail, shard: int, offset: int, limit: int) -> Any:
     return [record for record in records if newest[record.key] is record], position
 
 
+_give_runs: Final = restore.give_runs
+
+
+def _give_no_open_runs(job: Job, runs: Mapping[str, Run]) -> None:
+    _give_runs(job, {id_: run for id_, run in runs.items() if run.settled_at is not None})
+
+
+def _count_attempts_anew(job: Job, runs: Mapping[str, Run]) -> None:
+    _give_runs(job, {id_: replace(run, attempt=1) for id_, run in runs.items()})
+
+
 _restore_job: Final = restore._restore_job
 
 
@@ -180,6 +193,14 @@ VARIANTS: Final[dict[str, tuple[Broken, str]]] = {
     "a rebuild forgets since when a job is paused": (
         Broken(((restore, "_restore_job", _forget_since),)),
         "never executed",
+    ),
+    "a rebuild forgets the runs that are open": (
+        Broken(((restore, "give_runs", _give_no_open_runs),)),
+        "never ended",
+    ),
+    "a rebuild counts attempts anew": (
+        Broken(((restore, "give_runs", _count_attempts_anew),)),
+        "is attempt",
     ),
     "what may have been committed is sent again": (
         Broken(((ProcessLog, "writer", _writer_resending),)),

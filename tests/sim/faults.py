@@ -28,7 +28,7 @@ POINTS: Final[tuple[Point, ...]] = (
     "admin.describe",
 )
 """The effects that a worker has on the log and that the simulation steps over."""
-INNOCENT: Final = ("main", "client", "observer")
+INNOCENT: Final = ("main", "client", "executors", "observer")
 """Processes that nothing happens to."""
 _OFTEN: Final[dict[Point, float]] = {
     "writer.open": 4,

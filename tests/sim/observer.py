@@ -22,6 +22,7 @@ class Observer:
         self._reader = log.start("observer").reader()
         self.records: dict[tuple[str, int], list[Record]] = {place: [] for place in partitions}
         self.torn: Counter[bytes] = Counter()
+        self.halves = 0
         for topic, partition in self.records:
             self._reader.assign(topic, partition, EARLIEST)
 
@@ -50,7 +51,9 @@ class Observer:
         """Note which executions half a transaction committed: each may be committed once more."""
         self.poll()
         deliver()
-        for record in self.poll():
+        found = self.poll()
+        self.halves += bool(found)
+        for record in found:
             for name, value in record.headers:
                 if name == "ce_id":
                     self.torn[value] += 1

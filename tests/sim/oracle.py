@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from tests.sim.machine import NAMESPACE
+from tests.sim.oracle_runs import attempts, told_twice, unaccounted, unfinished
 from tests.sim.wishes import (
     FAR,
     Wish,
@@ -38,12 +39,16 @@ _LIMIT: Final = 30_000
 
 @dataclass(frozen=True)
 class Execution:
-    """One committed execution. ``due`` is None for a trigger."""
+    """One committed execution, the ``n``-th of its run. ``due`` is None for a trigger or probe."""
 
     at: int
     id: str
+    run: str
+    n: int
+    attempt: int
     name: str
     due: int | None
+    cause: str
     topic: str
 
 
@@ -67,7 +72,10 @@ class Oracle:
         records = world.observer.records
         self.ahead = max([0, *world.skews])
         self.behind = -min([0, *world.skews])
-        self.torn = world.observer.torn
+        self.torn, self.halves = world.observer.torn, world.observer.halves
+        self.outcomes = world.observer.all(f"{NAMESPACE}.outcomes")
+        self.events = world.observer.all(f"{NAMESPACE}.events")
+        self.letters = world.observer.all(f"{NAMESPACE}.dead_letters")
         self.wishes = read_control(records[f"{NAMESPACE}.control", 0], SHARDS)
         self.executions = sorted(
             (self._execution(record) for place in records for record in records[place] if _is_target(place[0])),
@@ -79,8 +87,10 @@ class Oracle:
     def _execution(record: Record) -> Execution:
         headers = dict(record.headers)
         id_, name = headers["ce_id"].decode(), headers["ce_subject"].decode()
-        due = instant_of(id_.removeprefix(f"{name}@")) if id_.startswith(f"{name}@") else None
-        return Execution(record.timestamp, id_, name, due, record.topic)
+        run, _, n = id_.partition("#")
+        due = instant_of(run.removeprefix(f"{name}@")) if run.startswith(f"{name}@") else None
+        attempt, cause = int(headers.get("ce_attempt", b"1")), headers.get("ce_cause", b"schedule").decode()
+        return Execution(record.timestamp, id_, run, int(n or 1), attempt, name, due, cause, record.topic)
 
     @staticmethod
     def _cursors(records: list[Record]) -> list[CursorSeen]:
@@ -119,11 +129,12 @@ class Oracle:
         """Everything that must never be."""
         yield from self._twice()
         for execution in self.executions:
-            if execution.due is not None:
-                # What half a transaction left was decided on what never became the state: it may be one too many.
-                if not self.torn[execution.id.encode()]:
-                    yield from self._out_of_schedule(execution, execution.due)
+            # What half a transaction left was decided on what never became the state: it may be one too many.
+            if execution.due is not None and not self.torn[execution.id.encode()]:
+                yield from self._out_of_schedule(execution, execution.due)
+            if execution.due is not None or execution.cause != "trigger":
                 yield from self._while_kept(execution)
+        yield from attempts(self.executions, self.outcomes, self.wishes)
         for shard in range(SHARDS):
             yield from self._backwards(shard)
             yield from self._unacknowledged(shard)
@@ -189,9 +200,10 @@ class Oracle:
             open_ = start <= execution.at - self.behind - SLACK and execution.at + self.ahead < end
             if open_ and tags and all(selects(hold.value, execution.name, some) for some in tags):
                 yield f"{execution.id} at {execution.at} although held by {key} at offset {hold.offset}"
-        if before.state.get(job_key, {}).get("state") == "errored" and (own is None or own.control == before.control):
-            state = own.state.get(job_key, {}).get("state") if own is not None else "errored"
-            if state == "errored":
+        if execution.cause != "probe" and (own is None or own.control == before.control):
+            breakers = [cursor.state.get(job_key, {}).get("breaker", {}) for cursor in (before, own or before)]
+            # It may have closed and opened again within one transaction; since when it is open tells.
+            if _open(breakers[0]) is not None and _open(breakers[0]) == _open(breakers[1]):
                 yield f"{execution.id} at {execution.at} although errored"
 
     def _backwards(self, shard: int) -> Iterator[str]:
@@ -240,6 +252,7 @@ class Oracle:
             through = min(through, cursors[-1].through)
         if through < end - 40_000:
             yield f"the cursors stand at {through}, {end - through} ms before the end"
+        yield from self._runs(end)
         done: dict[str, set[int]] = defaultdict(set)
         ids = {execution.id for execution in self.executions}
         for execution in self.executions:
@@ -257,6 +270,13 @@ class Oracle:
             stood = spec is not None and spec.value is not None and not name.startswith("wild")
             if stood and f"{name}!{id_}" not in ids:
                 yield f"{name}!{id_} was never executed"
+
+    def _runs(self, end: int) -> Iterator[str]:
+        ends = [cursors[-1] for cursors in self.cursors]
+        yield from unfinished(ends, end)
+        if not self.halves:  # half a transaction tells what is told again by the one that takes its place
+            yield from told_twice(self.events, self.letters)
+            yield from unaccounted(self.executions, self.events, ends, self.wishes)
 
     def _owed(self, name: str, through: int) -> Iterator[int]:
         """The due times of a job that catches up on everything, less those that a pause or hold may have kept."""
@@ -297,6 +317,12 @@ class Oracle:
 def _retimed(one: Wish, two: Wish) -> bool:
     parts = [{part: (wish.value or {}).get(part) for part in ("schedule", "jitter")} for wish in (one, two)]
     return parts[0] != parts[1]
+
+
+def _open(breaker: dict[str, Any]) -> tuple[str | None, str | None] | None:
+    """Since when a breaker is open, or the target lost; None: neither."""
+    found = breaker.get("opened_at"), breaker.get("target", {}).get("since")
+    return None if found == (None, None) else found
 
 
 def _is_target(topic: str) -> bool:

@@ -93,6 +93,8 @@ def _shown(book: Book) -> dict[str, object]:
     for name, job in book.jobs.items():
         found[f"record of {name}"] = state.encode_job(job)
         found[f"spec of {name}"] = job.spec
+        for run in (*job.runs.values(), *job.past.values()):
+            found[f"run {run.id}"] = state.encode_run(run)
         found[f"flags of {name}"] = (job.blocked, job.finished, sorted(hold.name for hold in job.holds))
     for name, hold in book.holds.items():
         found[f"hold {name}"] = state.encode_hold(hold)

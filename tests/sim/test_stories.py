@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kadence.errors import KadenceError
-from tests.sim import stories_commands, stories_firing, stories_takeover
+from tests.sim import stories_commands, stories_firing, stories_runs, stories_takeover
 
 if TYPE_CHECKING:
     from tests.sim.variants import Story
 
 _STORIES = [
     pytest.param(story, id=story.tell.__name__)
-    for story in (*stories_takeover.STORIES, *stories_commands.STORIES, *stories_firing.STORIES)
+    for story in (
+        *stories_takeover.STORIES,
+        *stories_commands.STORIES,
+        *stories_firing.STORIES,
+        *stories_runs.STORIES,
+    )
 ]
 
 

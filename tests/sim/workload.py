@@ -1,8 +1,8 @@
 """What people do to a namespace: jobs, edits, pauses, holds, triggers, outcomes, and garbage.
 
 A job's name says what may happen to it, so that the oracle knows what it can demand:
-``calm-*`` is written once; ``edit-*`` gets new schedules; ``kept-*`` is paused and held; ``wild-*`` gets everything.
-The first three catch up on all that was missed.
+``calm-*`` is written once; ``edit-*`` gets new schedules; ``kept-*`` is paused and held; ``wild-*`` gets everything;
+``work-*`` is executed, paused and held. All but the wild ones catch up on all that was missed.
 """
 
 from __future__ import annotations
@@ -25,8 +25,31 @@ if TYPE_CHECKING:
     from tests.sim.times import BrokerTime
 
 TARGETS: Final = ("billing.commands", "mail.commands")
-FAMILIES: Final = {"calm": 3, "edit": 3, "kept": 4, "wild": 5}
+FAMILIES: Final = {"calm": 3, "edit": 3, "kept": 4, "wild": 5, "work": 3}
 """How many jobs of each kind a simulation has."""
+WORK: Final[tuple[dict[str, Any], ...]] = (
+    {
+        "schedule": {"every": "4s"},
+        "overlap": "skip",
+        "timeout": "8s",
+        "expires_after": "20s",
+        "retry": {"attempts": 2, "delay": "1s"},
+        "breaker": {"failures": 2, "probe_after": "3s", "max_probe_after": "10s"},
+    },
+    {
+        "schedule": {"every": "2500ms"},
+        "timeout": "6s",
+        "retry": {"attempts": 3, "delay": "2s", "factor": 1.5},
+        "breaker": {"failures": 3, "probe_after": "5s", "max_probe_after": "10s"},
+    },
+    {
+        "schedule": {"every": "7s"},
+        "overlap": "skip",
+        "expires_after": "15s",
+        "breaker": {"failures": 1, "probe_after": "2s", "max_probe_after": "10s"},
+    },
+)
+"""How the jobs that are executed are defined, by their number."""
 _CRONS: Final = ("*/5 * * * * *", "*/20 * * * * *", "7,37 * * * * *", "* * * * *", "*/2 * * * *")
 _GARBAGE: Final = (
     (b"job/%s", b"{"),
@@ -90,7 +113,7 @@ class Workload:
             if self._random.random() < 0.6:
                 self.write_job(name)
             return
-        if name in self.written and name.startswith(("calm", "kept")):
+        if name in self.written and name.startswith(("calm", "kept", "work")):
             self.control(b"job/" + name.encode(), self.written[name][1])  # the same again: moves its offset only
             return
         self.write_job(name)
@@ -102,27 +125,37 @@ class Workload:
         if random.random() < 0.3:
             spec["jitter"] = f"{random.choice((500, 3_000, 9_000))}ms"
         grace = random.choice(("0s", "1s", "30s"))
-        if name.startswith("wild"):
-            spec["catch_up"] = {
-                "policy": random.choice(("skip", "latest", "all")),
-                "grace": grace,
-                "after_pause": random.choice(("skip", "latest", "all")),
-            }
+        catch_up: dict[str, Any] = {"policy": "all", "grace": grace}
+        spec["catch_up"] = catch_up
+        if name.startswith("work"):
+            spec = {**WORK[int(name[-1])], "payload": {"n": 1}, "catch_up": catch_up}
+        elif name.startswith("wild"):
+            spec |= self._wild()
+            catch_up["policy"] = random.choice(("skip", "latest", "all"))
             if random.random() < 0.2:
-                spec["catch_up"]["window"] = "40s"
-            if random.random() < 0.4:
-                spec["breaker"] = {"failures": random.choice((1, 2))}
-            if random.random() < 0.4:
-                spec["target"] = {"topic": random.choice((*TARGETS, f"{NAMESPACE}.executions"))}
-            if random.random() < 0.15:
-                spec["paused"] = True
-        else:
-            spec["catch_up"] = {"policy": "all", "grace": grace}
-            if name.startswith("kept"):
-                spec["catch_up"]["after_pause"] = random.choice(("skip", "latest", "all"))
-        spec["tags"] = random.sample(("red", "green"), random.randrange(3)) if name.startswith(("kept", "wild")) else []
+                catch_up["window"] = "40s"
+        if name.startswith(("kept", "wild")):
+            catch_up["after_pause"] = random.choice(("skip", "latest", "all"))
+        tagged = name.startswith(("kept", "wild", "work"))
+        spec["tags"] = random.sample(("red", "green"), random.randrange(3)) if tagged else []
         offset = self.control(b"job/" + name.encode(), spec)
         self.written[name] = (offset, spec)
+
+    def _wild(self) -> dict[str, Any]:
+        """Some of what a job may have."""
+        random = self._random
+        breaker: dict[str, Any] = {"failures": random.choice((1, 2))}
+        if random.random() < 0.5:
+            breaker["probe_after"] = "4s"
+        parts: tuple[tuple[str, float, object], ...] = (
+            ("breaker", 0.4, breaker),
+            ("retry", 0.3, {"attempts": 2, "delay": "2s"}),
+            ("overlap", 0.3, "skip"),
+            ("timeout", 0.3, "5s"),
+            ("target", 0.4, {"topic": random.choice((*TARGETS, f"{NAMESPACE}.executions"))}),
+            ("paused", 0.15, True),
+        )
+        return {part: value for part, likely, value in parts if random.random() < likely}
 
     def _schedule(self, name: str) -> object:
         random = self._random
@@ -140,7 +173,7 @@ class Workload:
 
     def _pause(self) -> None:
         random = self._random
-        name = random.choice([name for name in self.names if name.startswith(("kept", "wild"))])
+        name = random.choice([name for name in self.names if name.startswith(("kept", "wild", "work"))])
         key = b"pause/" + name.encode()
         kind = random.random()
         if kind < 0.35:
@@ -247,5 +280,5 @@ class Workload:
         for hold in (b"night", b"freeze", b"move"):
             self.control(b"hold/" + hold, None)
         for name in self.names:
-            if name.startswith(("kept", "wild")):
+            if name.startswith(("kept", "wild", "work")):
                 self.control(b"pause/" + name.encode(), {"paused": False})

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from kadence.errors import LogError
 from kadence.log.memory import MemoryLog
 from kadence.wire import state
+from tests.sim.executors import Executors
 from tests.sim.faults import SeededFaults
 from tests.sim.machine import NAMESPACE, Machine
 from tests.sim.observer import Observer
@@ -38,6 +39,7 @@ def create_topics(log: MemoryLog, shards: int) -> list[tuple[str, int]]:
         f"{NAMESPACE}.executions": (shards, {}),
         f"{NAMESPACE}.outcomes": (shards, {}),
         f"{NAMESPACE}.events": (shards, {}),
+        f"{NAMESPACE}.dead_letters": (shards, {}),
         **dict.fromkeys(TARGETS, (2, {})),
     }
     admin = log.admin()
@@ -68,6 +70,7 @@ class World:
         self.zombies: list[tuple[Machine, int]] = []
         self.workload = Workload(random, self.time, self.log.start("client"), SHARDS)
         self.workload.fired = self._fired
+        self.executors = Executors(random, self.time, self.log.start("executors"), self.observer, SHARDS)
         self.missing: str | None = None
         self._deeds: list[tuple[Callable[[], object], int]] = [
             (self.step_runner, 500),
@@ -75,6 +78,7 @@ class World:
             (self.pass_time, 110),
             (self.write, 60),
             (self.report, 20),
+            (self.execute, 90),
             (self.assign, 25),
             (self.zombie_learns, 12),
             (self.start_machine, 20),
@@ -162,6 +166,13 @@ class World:
 
     def report(self) -> str | None:
         return "" if self.workload.outcome() else None
+
+    def execute(self) -> str | None:
+        """Some executor says something."""
+        what = self.executors.act()
+        if what is not None:
+            self.counts[f"an executor says {what.partition(' ')[2]}"] += 1
+        return what
 
     def assign(self) -> str | None:
         """The coordinator gives a shard to another machine; the former owner may not hear of it for a while."""
@@ -318,7 +329,8 @@ class World:
             self.time.advance(self.random.choice((200, 900, 1_500)))
 
     def beat(self) -> None:
-        """Let every machine do what it can do right now."""
+        """Let every machine, and every executor, do what it can do right now."""
+        self.executors.finish()
         for machine in self.machines:
             machine.poll()
             machine.refresh_targets()
