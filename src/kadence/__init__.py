@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kadence.client import Client
     from kadence.errors import KadenceError
-    from kadence.executor.app import App
-    from kadence.executor.run import Cancel, Run, Snooze
+    from kadence.handlers.app import App
+    from kadence.handlers.run import Cancel, Run, Snooze
     from kadence.settings import Settings
     from kadence.worker.worker import Worker
 
@@ -25,13 +25,13 @@ __all__ = ["App", "Cancel", "Client", "KadenceError", "Run", "Settings", "Snooze
 __version__ = _version("kadence")
 
 _HOMES = {
-    "App": "kadence.executor.app",
-    "Cancel": "kadence.executor.run",
+    "App": "kadence.handlers.app",
+    "Cancel": "kadence.handlers.run",
     "Client": "kadence.client",
     "KadenceError": "kadence.errors",
-    "Run": "kadence.executor.run",
+    "Run": "kadence.handlers.run",
     "Settings": "kadence.settings",
-    "Snooze": "kadence.executor.run",
+    "Snooze": "kadence.handlers.run",
     "Worker": "kadence.worker.worker",
 }
 

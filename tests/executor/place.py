@@ -19,7 +19,7 @@ from tests.surfaces.owner import NS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kadence.executor.app import App
+    from kadence.handlers.app import App
 
 _PATIENCE_MS: Final = 20_000
 DUE: Final = 1_795_424_400_000

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from kadence.domain.firing import Firing
 from kadence.executor.execution import Execution
-from kadence.executor.handler import Handler
 from kadence.executor.lanes import Lane, Pool
 from kadence.executor.partition import Partition
 from kadence.executor.work import Work
+from kadence.handlers.handler import Handler
 
 
 def _nothing() -> None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from kadence.domain.firing import Firing
 from kadence.errors import UnreachableError
 from kadence.executor.execution import Execution
-from kadence.executor.handler import Ending
 from kadence.executor.outcomes import Outcomes
 from kadence.executor.partition import Partition
 from kadence.executor.work import Work
+from kadence.handlers.handler import Ending
 from kadence.log.port import Receipt
 from kadence.wire.outcome import encode, failure
 from tests.executor.place import DUE

@@ -12,7 +12,7 @@ from kadence.worker.worker import Worker
 
 if TYPE_CHECKING:
     from kadence.cli.context import Invocation
-    from kadence.executor.app import App
+    from kadence.handlers.app import App
     from kadence.settings import Settings
 
 _log = logging.getLogger("kadence.deploy")

@@ -31,7 +31,7 @@ def plan_command(
 
     MODULE is imported with the current directory on Python's path; APP is the kadence.App in it.
     """
-    from kadence.executor.app import load_app  # noqa: PLC0415  what it imports is the user's
+    from kadence.handlers.app import load_app  # noqa: PLC0415  what it imports is the user's
 
     app = load_app(place)
     handlers = app.handlers  # every payload's type is known, or that is said now

@@ -47,7 +47,7 @@ def worker_command(invocation: Invocation, /, place: str | None, **overrides: ob
         Worker(settings).run()
         return
     from kadence.cli.parts import run_both  # noqa: PLC0415
-    from kadence.executor.app import load_app  # noqa: PLC0415  what it imports is the user's
+    from kadence.handlers.app import load_app  # noqa: PLC0415  what it imports is the user's
 
     run_both(load_app(place), settings, invocation)
 
@@ -63,7 +63,7 @@ def executor_command(invocation: Invocation, /, place: str, **overrides: object)
     MODULE is imported with the current directory on Python's path; APP is the kadence.App in it.
     """
     from kadence.cli.parts import run_executor  # noqa: PLC0415
-    from kadence.executor.app import load_app  # noqa: PLC0415  what it imports is the user's
+    from kadence.handlers.app import load_app  # noqa: PLC0415  what it imports is the user's
 
     settings = _begin(invocation, **overrides)
     run_executor(load_app(place), settings, invocation)

@@ -1,1 +1,1 @@
-"""Handlers in Python: what an app declares, and what runs when one of its executions arrives."""
+"""The executor: runs the handlers of an app for the executions that its consumer group is given."""

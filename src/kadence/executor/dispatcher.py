@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from kadence.executor.handler import Ending, call, call_async, make_run
 from kadence.executor.lanes import Lane, Pool
-from kadence.executor.run import Run
 from kadence.executor.threads import Threads
 from kadence.executor.work import Cancellation, Stage
+from kadence.handlers.handler import Ending, call, call_async, make_run
+from kadence.handlers.run import Run
 from kadence.wire.outcome import failure
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     from kadence.clock import Clock
     from kadence.executor.gate import Gate, Verdicts
-    from kadence.executor.handler import Handler
     from kadence.executor.outcomes import Outcomes
     from kadence.executor.partition import Partition
-    from kadence.executor.secrets import Mask
     from kadence.executor.work import Work
+    from kadence.handlers.handler import Handler
+    from kadence.handlers.secrets import Mask
     from kadence.metrics_executor import ExecutorMetrics
     from kadence.wire.outcome import Status
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from kadence.domain.duration import format_time, parse_time
 from kadence.domain.firing import Firing, firing_id, read_firing
 from kadence.domain.names import job_name
-from kadence.executor.specs import APP_HEADER
+from kadence.handlers.specs import APP_HEADER
 from kadence.wire.execution import TYPE
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from kadence.executor.history import History
 from kadence.executor.intake import Intake
 from kadence.executor.loop import LoopThread
 from kadence.executor.outcomes import Outcomes
-from kadence.executor.secrets import Mask
+from kadence.handlers.secrets import Mask
 from kadence.health import HealthServer
 from kadence.log.kafka import KafkaLog
 from kadence.log.topics import counted, init_command
@@ -29,7 +29,7 @@ from kadence.settings import Settings, secret_values
 
 if TYPE_CHECKING:
     from kadence.clock import Clock
-    from kadence.executor.app import App
+    from kadence.handlers.app import App
     from kadence.log.port import Log, LogAppender, LogConsumer
 
 logger = logging.getLogger(__name__)

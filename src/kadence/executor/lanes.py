@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kadence.executor.handler import Handler
     from kadence.executor.work import Work
+    from kadence.handlers.handler import Handler
 
 
 class Lane:

@@ -12,8 +12,8 @@ from kadence.errors import LogError
 from kadence.wire.outcome import encode
 
 if TYPE_CHECKING:
-    from kadence.executor.handler import Ending
     from kadence.executor.work import Work
+    from kadence.handlers.handler import Ending
     from kadence.log.port import LogAppender, Receipt
     from kadence.wire.outcome import Status
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kadence.errors import ConfigurationError
 from kadence.executor.dispatcher import ASKED_FOR, LATER, WAITED, out_of_time
-from kadence.executor.failure import from_user_code
-from kadence.executor.handler import Ending, call, call_async, make_run
-from kadence.executor.secrets import Mask
+from kadence.handlers.failure import from_user_code
+from kadence.handlers.handler import Ending, call, call_async, make_run
+from kadence.handlers.secrets import Mask
 from kadence.testing.coroutines import Coroutines
 from kadence.testing.running import HandlerFailure, Running, VirtualCancellation, error_of
 from kadence.wire.outcome import failure
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from kadence.domain.stimulus import Failure
-    from kadence.executor.app import App
     from kadence.executor.execution import Execution as Received
-    from kadence.executor.handler import Handler
+    from kadence.handlers.app import App
+    from kadence.handlers.handler import Handler
     from kadence.testing.clock import ManualClock
     from kadence.testing.outlet import Outlet
     from kadence.testing.records import Seen

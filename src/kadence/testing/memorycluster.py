@@ -9,9 +9,9 @@ from kadence.client import Client
 from kadence.domain.plain import instant
 from kadence.domain.stimulus import Failure
 from kadence.errors import NotFoundError
-from kadence.executor.failure import describe
 from kadence.executor.gate import barred
-from kadence.executor.secrets import Mask
+from kadence.handlers.failure import describe
+from kadence.handlers.secrets import Mask
 from kadence.log.memory import MemoryLog
 from kadence.log.port import EARLIEST
 from kadence.log.topics import init_topics
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from kadence.client.deploy import Deployed
-    from kadence.executor.app import App
+    from kadence.handlers.app import App
     from kadence.testing.clock import Duration, Time
     from kadence.testing.records import Execution
     from kadence.wire.outcome import Status

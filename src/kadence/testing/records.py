@@ -12,7 +12,7 @@ from kadence.domain.duration import format_time
 from kadence.domain.plain import instant
 from kadence.domain.stimulus import Outcome
 from kadence.executor.execution import read_execution
-from kadence.executor.payload import ANYTHING
+from kadence.handlers.payload import ANYTHING
 from kadence.testing.clock import aware
 from kadence.wire import outcome as outcomes
 from kadence.wire.letter import RUN

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kadence.executor.payload import InvalidPayloadError
+from kadence.handlers.payload import InvalidPayloadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

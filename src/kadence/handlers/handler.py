@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from kadence.clock import SystemClock
 from kadence.domain.firing import firing_id
 from kadence.domain.spec import compact_json
-from kadence.executor.failure import describe
-from kadence.executor.payload import ANYTHING, InvalidPayloadError
-from kadence.executor.run import Cancel, Run, Snooze
-from kadence.executor.secrets import Mask
+from kadence.handlers.failure import describe
+from kadence.handlers.payload import ANYTHING, InvalidPayloadError
+from kadence.handlers.run import Cancel, Run, Snooze
+from kadence.handlers.secrets import Mask
 from kadence.wire import strict
 from kadence.wire.outcome import failure
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from kadence.clock import Clock
     from kadence.domain.firing import Firing
     from kadence.domain.stimulus import Failure
-    from kadence.executor.payload import Payload
-    from kadence.executor.run import Cancellation
+    from kadence.handlers.payload import Payload
+    from kadence.handlers.run import Cancellation
     from kadence.wire.outcome import Status
 
 MAX_RESULT: Final = 4096

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kadence.domain.firing import Firing, read_firing
-from kadence.executor.app import App
-from kadence.executor.handler import Ending, Handler, call, make_run
-from kadence.executor.run import Run
-from kadence.executor.secrets import Mask
+from kadence.handlers.app import App
+from kadence.handlers.handler import Ending, Handler, call, make_run
+from kadence.handlers.run import Run
+from kadence.handlers.secrets import Mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -13,8 +13,8 @@ from typing import get_args
 from kadence import App, Run
 from kadence.client.deploy import Step, What
 from kadence.domain.duration import format_duration
-from kadence.executor.handler import MAX_RESULT
-from kadence.executor.specs import APP_HEADER, DEFAULTS
+from kadence.handlers.handler import MAX_RESULT
+from kadence.handlers.specs import APP_HEADER, DEFAULTS
 
 _DOCS = Path(__file__).parents[2] / "docs"
 _PAGE = (_DOCS / "handlers.md").read_text("utf-8")

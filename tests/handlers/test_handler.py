@@ -15,14 +15,14 @@ from pydantic import BaseModel, TypeAdapter, field_validator
 from typing_extensions import TypedDict
 
 from kadence import Cancel, Run, Snooze
-from kadence.executor.handler import MAX_RESULT, Ending, call, call_async, make_run
+from kadence.handlers.handler import MAX_RESULT, Ending, call, call_async, make_run
 from kadence.wire import outcome
-from tests.executor.executions import CLOCK, JSON, MASK, NOW, Arrived, called, handler_of, run_of
+from tests.handlers.executions import CLOCK, JSON, MASK, NOW, Arrived, called, handler_of, run_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from kadence.executor.secrets import Mask
+    from kadence.handlers.secrets import Mask
 
 
 @dataclass

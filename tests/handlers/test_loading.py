@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kadence.errors import SettingsError
-from kadence.executor.app import load_app
+from kadence.handlers.app import load_app
 
 if TYPE_CHECKING:
     from pathlib import Path

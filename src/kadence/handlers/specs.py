@@ -12,7 +12,7 @@ from kadence.errors import ConfigurationError, InvalidSpecError
 
 if TYPE_CHECKING:
     from kadence.domain.spec import JobSpec
-    from kadence.executor.jobfields import JobFields
+    from kadence.handlers.jobfields import JobFields
 
 APP_HEADER: Final = "kadence-app"
 """The header of an execution that names its app; an executor knows by it what is its own."""

@@ -8,13 +8,13 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from kadence.errors import ConfigurationError
-from kadence.executor.payload import payload_of, shown
-from kadence.executor.run import Run
+from kadence.handlers.payload import payload_of, shown
+from kadence.handlers.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from kadence.executor.payload import Payload
+    from kadence.handlers.payload import Payload
 
 _POSITIONAL: Final = (
     inspect.Parameter.POSITIONAL_ONLY,

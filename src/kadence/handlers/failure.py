@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from kadence.domain.stimulus import Failure
-    from kadence.executor.secrets import Mask
+    from kadence.handlers.secrets import Mask
 
 _LONGEST: Final = 24_000
 """Characters of one message that are looked at; an outcome keeps fewer."""

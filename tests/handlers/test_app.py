@@ -17,7 +17,7 @@ from kadence.errors import ConfigurationError, InvalidSpecError, KadenceError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.executor.elsewhere import Unseen
+    from tests.handlers.elsewhere import Unseen
 
 BREAKER = {"failures": 1, "probe_after": "1m"}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kadence.executor.secrets import Mask
+from kadence.handlers.secrets import Mask
 from kadence.settings import secret_values
 
 HIDDEN = [

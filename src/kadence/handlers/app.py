@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from kadence.domain.fields import InvalidError, integer
 from kadence.domain.names import job_name
 from kadence.errors import ConfigurationError, InvalidSpecError
-from kadence.executor import signature
-from kadence.executor.handler import Handler
-from kadence.executor.loading import find_app
-from kadence.executor.payload import InvalidPayloadError
-from kadence.executor.run import Run
-from kadence.executor.specs import DEFAULTS, check_defaults, document_of
+from kadence.handlers import signature
+from kadence.handlers.handler import Handler
+from kadence.handlers.loading import find_app
+from kadence.handlers.payload import InvalidPayloadError
+from kadence.handlers.run import Run
+from kadence.handlers.specs import DEFAULTS, check_defaults, document_of
 
 if TYPE_CHECKING:
     import inspect
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from kadence.domain.spec import JobSpec
-    from kadence.executor.jobfields import Duration, JobFields, Schedule, Time
+    from kadence.handlers.jobfields import Duration, JobFields, Schedule, Time
 
 F = TypeVar("F", bound=Callable[[], object] | Callable[[Run[Any]], object])
 

@@ -12,7 +12,7 @@ import pytest
 from kadence import Cancel, Run, Snooze
 from kadence.domain.duration import END_INSTANT
 from kadence.errors import InvalidSpecError
-from tests.executor.executions import NOW
+from tests.handlers.executions import NOW
 
 DUE = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
