@@ -154,8 +154,7 @@ class Story:
             job = book.jobs.get(name)
             self._put(b"job/" + name.encode(), None if job is None else state.encode_job(job))
         for name, run in decision.runs:
-            job = book.jobs.get(name)
-            found = None if job is None else job.runs.get(run) or job.past.get(run)
+            found = book.run_of(name, run)
             self._put(b"run/" + run.encode(), None if found is None else state.encode_run(found))
         self.letters += decision.letters
         for name in decision.holds:

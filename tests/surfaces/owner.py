@@ -86,8 +86,7 @@ class Owner:
             job = book.jobs.get(name)
             writer.send(topic, book.shard, f"job/{name}".encode(), None if job is None else state.encode_job(job))
         for name, run in decision.runs:
-            job = book.jobs.get(name)
-            found = None if job is None else job.runs.get(run) or job.past.get(run)
+            found = book.run_of(name, run)
             writer.send(topic, book.shard, f"run/{run}".encode(), None if found is None else state.encode_run(found))
         for name in decision.holds:
             hold = book.holds.get(name)

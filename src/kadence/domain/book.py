@@ -15,7 +15,7 @@ from kadence.domain.timetable import Timetable
 
 if TYPE_CHECKING:
     from kadence.domain.holds import Hold
-    from kadence.domain.job import AppliedHold
+    from kadence.domain.job import AppliedHold, Run
     from kadence.domain.spec import JobSpec, Timing
     from kadence.domain.stimulus import Rejected
 
@@ -100,6 +100,11 @@ class Book:
             self.serial -= spec.serial
             if (topic := spec.dead_letters.topic) is not None:
                 self.letter_topics -= Counter({topic: 1})
+
+    def run_of(self, name: str, run: str) -> Run | None:
+        """What is remembered of a run of a job, or None."""
+        job = self.jobs.get(name)
+        return None if job is None else job.runs.get(run) or job.past.get(run)
 
     def dirty(self, job: Job) -> None:
         """The job's state record must be written with this transaction."""

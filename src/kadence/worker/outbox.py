@@ -68,7 +68,9 @@ class Outbox:
             job = book.jobs.get(name)
             writer.send(topic, self._shard, b"job/" + name.encode(), None if job is None else state.encode_job(job))
         for name, run in decision.runs:  # after their jobs: what half a transaction keeps of one is heard again
-            writer.send(topic, self._shard, b"run/" + run.encode(), _run_record(book, name, run))
+            known = book.run_of(name, run)
+            value = None if known is None else state.encode_run(known)
+            writer.send(topic, self._shard, b"run/" + run.encode(), value)
         for name in decision.holds:
             hold = book.holds.get(name)
             writer.send(topic, self._shard, b"hold/" + name.encode(), None if hold is None else state.encode_hold(hold))
@@ -91,9 +93,3 @@ class Outbox:
                 rejected=tuple((refusal.offset, refusal.error) for refusal in decision.refusals),
             )
         )
-
-
-def _run_record(book: Book, name: str, run: str) -> bytes | None:
-    job = book.jobs.get(name)
-    found = None if job is None else job.runs.get(run) or job.past.get(run)
-    return None if found is None else state.encode_run(found)
