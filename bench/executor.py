@@ -142,7 +142,6 @@ async def yardstick(servers: str, namespace: str, stop: asyncio.Event) -> None:
             "enable.idempotence": True,
             "linger.ms": 5,
             "compression.type": "lz4",
-            "delivery.report.only.error": True,
             "on_delivery": reported,
         }
     )

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from kadence.executor.ledger import Ledger
 
 if TYPE_CHECKING:
+    from collections import deque
+
     from kadence.executor.execution import Execution
     from kadence.executor.work import Work
     from kadence.log.port import Record
 
-_REMEMBERED: Final = 10_000
-"""Firings whose second copy would be known: only a torn transaction leaves one, soon after the first."""
+_REMEMBERED: Final = 5_000
+"""Firings, and up to twice as many, whose second copy is known: only a torn transaction leaves one, and soon."""
 
 
 class Partition:
@@ -21,7 +22,7 @@ class Partition:
 
     __slots__ = (
         "_known",
-        "_order",
+        "_known_before",
         "answers",
         "committed",
         "earlier",
@@ -52,7 +53,7 @@ class Partition:
         self.earlier_until = 0
         """Broker time of the last of their outcomes: no record written later can be answered by one of them."""
         self._known: set[str] = set()
-        self._order: deque[str] = deque()
+        self._known_before: set[str] = set()
 
     @property
     def in_hand(self) -> int:
@@ -65,19 +66,11 @@ class Partition:
             if id_ in self.earlier:
                 return True
             if execution.timestamp > self.earlier_until:
-                self._remember_all(self.earlier)
+                self._known_before = self.earlier | self._known_before
                 self.earlier = set()
-        if id_ in self._known:
+        if id_ in self._known or id_ in self._known_before:
             return True
-        self._remember(id_)
-        return False
-
-    def _remember_all(self, ids: set[str]) -> None:
-        for id_ in ids - self._known:
-            self._remember(id_)
-
-    def _remember(self, id_: str) -> None:
         self._known.add(id_)
-        self._order.append(id_)
-        if len(self._order) > _REMEMBERED:
-            self._known.discard(self._order.popleft())
+        if len(self._known) >= _REMEMBERED:
+            self._known_before, self._known = self._known, set()
+        return False
