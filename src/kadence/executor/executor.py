@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Final
 
 from kadence import foreground
 from kadence.clock import SystemClock
-from kadence.errors import ConfigurationError, KadenceError, UnreachableError
+from kadence.errors import KadenceError, UnreachableError
 from kadence.executor.dispatcher import Dispatcher
 from kadence.executor.gate import Gate
 from kadence.executor.history import History
 from kadence.executor.intake import Intake
 from kadence.executor.loop import LoopThread
 from kadence.executor.outcomes import Outcomes
+from kadence.executor.topics import outcome_partitions
 from kadence.handlers.secrets import Mask
 from kadence.health import HealthServer
 from kadence.log.kafka import KafkaLog
-from kadence.log.topics import counted, init_command
+from kadence.log.topics import counted
 from kadence.metrics import Metrics
 from kadence.metrics_executor import ExecutorMetrics
 from kadence.settings import Settings, secret_values
@@ -40,7 +41,6 @@ _PAUSE: Final = 0.5
 _PATIENCE: Final = 30.0
 _YOUNG: Final = 50_000
 _JOIN_SECONDS: Final = 2.0
-_NEEDED: Final = ("executions", "outcomes")
 
 
 class Executor:
@@ -102,7 +102,7 @@ class Executor:
     def _start(self) -> None:
         settings, namespace = self.settings, self.settings.namespace
         log = self._log or KafkaLog(settings.bootstrap_servers, settings.kafka, client_id=self.executor_id)
-        shards = self._check(log)
+        shards = outcome_partitions(log, namespace)
         self._appender = log.appender()
         outcomes = Outcomes(self._appender, namespace, shards, self.executor_id)
         self._history = History(log, namespace)
@@ -245,33 +245,6 @@ class Executor:
             logger.critical("executor %s stops: %s", self.executor_id, error)
             self._stopping.set()
             threading.Thread(target=self.stop, name="kadence-stop", daemon=True).start()
-
-    # --- start-up ----------------------------------------------------------------------------------------
-
-    def _check(self, log: Log) -> int:
-        """Partitions of the outcomes topic, once both topics are found as they must be."""
-        namespace = self.settings.namespace
-        topics = [f"{namespace}.{name}" for name in _NEEDED]
-        admin = log.admin()
-        try:
-            found = admin.describe(topics, config=False)
-        finally:
-            admin.close()
-        for topic in topics:
-            info = found.get(topic)
-            if info is None:
-                raise ConfigurationError(f"topic {topic} does not exist; create it with: {init_command(namespace)}")
-            if info.error is not None:
-                raise ConfigurationError(f"topic {topic} cannot be used: {info.error}; ask for its ACLs")
-        executions, outcomes = (found[topic] for topic in topics)
-        if not outcomes.writable:
-            raise ConfigurationError(f"{outcomes.name} may not be written; ask for the right to WRITE to it")
-        if executions.partitions != outcomes.partitions:
-            raise ConfigurationError(
-                f"{executions.name} has {executions.partitions} partitions and {outcomes.name} {outcomes.partitions}, "
-                "but an outcome stands in the partition of its execution; give both as many as the state topic has"
-            )
-        return outcomes.partitions
 
 
 def collect_less() -> None:
