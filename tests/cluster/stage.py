@@ -82,6 +82,10 @@ class Stage:
         """Start an executor of an app; ``settings`` are further variables."""
         return self._start(name, settings, (*EXECUTOR, app))
 
+    def both(self, name: str, app: str, settings: Mapping[str, str] = _NONE) -> WorkerProcess:
+        """Start one process that is a worker and an executor of an app."""
+        return self._start(name, settings, (*WORKER, "--app", app))
+
     def _start(self, name: str, settings: Mapping[str, str], command: Sequence[str]) -> WorkerProcess:
         environment = {
             "KADENCE_BOOTSTRAP_SERVERS": self.bootstrap_servers,
