@@ -1,18 +1,22 @@
 """How many runs of an empty async handler an executor ends per second, beside what a bare client would.
 
 The yardstick is what anyone would write with confluent-kafka alone, and it keeps its promises: consume, await one
-coroutine, produce one outcome per record, and commit what is delivered. Both are given the same backlog, in a process
-each, and are measured alike: by the broker's time of their outcomes, from the first to the last.
+coroutine, produce one outcome per record that says as much as the executor's, and commit what is delivered. Both are
+given the same backlog, in a process each, and are measured alike: by the broker's time of their outcomes, from the
+first to the last.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -146,13 +150,20 @@ async def yardstick(servers: str, namespace: str, stop: asyncio.Event) -> None:
         }
     )
     consumer.subscribe([f"{namespace}.executions"])
-    clock = SystemClock()
+    clock, executor = SystemClock(), f"{socket.gethostname()}-{os.getpid()}"
     committed = clock.monotonic()
     while not stop.is_set():
         for message in consumer.consume(_BATCH, 0.1):
-            await handler()
             headers: dict[str, Any] = dict(message.headers() or [])
-            outcome = {"id": headers["ce_id"].decode(), "status": "succeeded"}
+            began = datetime.now(UTC)  # noqa: TID251  as anyone would write it
+            await handler()
+            outcome = {
+                "id": headers["ce_id"].decode(),
+                "status": "succeeded",
+                "started_at": began.isoformat(timespec="milliseconds"),
+                "finished_at": datetime.now(UTC).isoformat(timespec="milliseconds"),  # noqa: TID251  the same
+                "executor": executor,
+            }
             producer.produce(
                 f"{namespace}.outcomes", json.dumps(outcome).encode(), message.key(), message.partition() or 0
             )
