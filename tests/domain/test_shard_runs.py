@@ -408,6 +408,18 @@ def test_a_firing_that_expired_before_anybody_began_is_not_in_the_way_any_more()
     assert story.dues() == [10, 40]
 
 
+def test_what_waited_for_a_pause_is_left_out_before_what_is_due_later() -> None:
+    story = job_a(4, overlap="skip")
+    assert story.dues() == [4]
+    story.tick(18)
+    story.control("pause/a", {"paused": True, "until": when(35)}, at=25)  # this worker's clock is behind
+    story.tick(22)
+    story.tick(36)
+    story.outcome(run(4), "succeeded")
+    assert [detail["count"] for detail in details(story, "job.dropped")] == [2, 6]
+    assert details(story, "job.dropped")[-1] == {"count": 6, "run": run(4), "first": when(8), "last": when(36)}
+
+
 def test_a_deleted_job_tells_what_was_left_out_for_its_run() -> None:
     story = job_a(overlap="skip")
     story.tick(30)

@@ -186,6 +186,7 @@ class Shard:
         if due <= job.floor or job.kept_at(instant):
             return True
         if not job.kept_now(self.book.now):
+            settle.judge_waiting(self.book, job)  # what waited until then was due before
             return False
         if job.spec is not None:
             settle.judge(self.book, job, job.spec.timing, due - 1, due)
