@@ -200,7 +200,9 @@ class Oracle:
             open_ = start <= execution.at - self.behind - SLACK and execution.at + self.ahead < end
             if open_ and tags and all(selects(hold.value, execution.name, some) for some in tags):
                 yield f"{execution.id} at {execution.at} although held by {key} at offset {hold.offset}"
-        if execution.cause != "probe" and (own is None or own.control == before.control):
+        # Half a transaction may keep the execution, and lose the state that a probe's success had changed before it.
+        closed = self.torn[execution.id.encode()] or execution.cause == "probe"
+        if not closed and (own is None or own.control == before.control):
             breakers = [cursor.state.get(job_key, {}).get("breaker", {}) for cursor in (before, own or before)]
             # It may have closed and opened again within one transaction; since when it is open tells.
             if _open(breakers[0]) is not None and _open(breakers[0]) == _open(breakers[1]):
