@@ -87,7 +87,7 @@ class Model(Kept):
             self.refused += 1
             return
         job["ids"].append(id_)
-        remembered = self._serial(job) or payload is not None or self._attempts(job) > 1
+        remembered = payload is not None or self._reported(job)
         self._launch(name, f"{name}!{id_}", self.now, "trigger", payload, remembered=remembered)
 
     # --- time passes -------------------------------------------------------------------------------------
@@ -135,6 +135,11 @@ class Model(Kept):
         self._launch(name, f"{name}@{format_time(due)}", due, cause, None, remembered=self._serial(job))
 
     # --- runs --------------------------------------------------------------------------------------------
+
+    def _reported(self, job: Doc) -> bool:
+        """Whether somebody is to tell how its runs go."""
+        watched = "timeout" in job["spec"] or job["spec"].get("breaker", {}).get("failures", 0) > 0
+        return watched or self._serial(job) or self._attempts(job) > 1
 
     @staticmethod
     def _serial(job: Doc) -> bool:

@@ -64,10 +64,13 @@ def _plan_probe(book: Book, job: Job, at: int) -> None:
     if job.spec is None or streak is None or streak.tripped is None:
         return
     wait = job.spec.breaker.wait(streak.probes)
-    job.streak = replace(streak, probe_at=None if wait is None else at + wait)
+    job.streak = streak = replace(streak, probe_at=None if wait is None else at + wait)
+    # An instant names one probe, and the clock that made the last one may have been ahead of the broker's.
+    while streak.probe_at is not None and _probe_run(job, streak) in job.past:
+        job.streak = streak = replace(streak, probe_at=streak.probe_at + 1)
     book.dirty(job)
-    if wait is not None:
-        book.agenda.add(at + wait, job.name)
+    if streak.probe_at is not None:
+        book.agenda.add(streak.probe_at, job.name)
 
 
 def replan(book: Book, job: Job, at: int) -> None:

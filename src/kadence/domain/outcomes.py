@@ -125,16 +125,11 @@ def _say_failed(book: Book, job: Job, spec: JobSpec, run: Run, error: Failure, a
 def _lose(book: Book, job: Job, run: Run, at: int, error: Failure) -> None:
     """Give a run up of which nothing is heard: no failure, as nobody knows how it went."""
     lost = replace(run, status=RunStatus.LOST, settled_at=at, error=error.line)
-    if job.spec is not None and _reports(job.spec):
+    if job.spec is not None and job.spec.reported:
         shown = seen(job.state, job)
         detail: dict[str, object] = {"run": run.id, "attempts": run.attempt}
         book.say("job.run_lost", job.name, before=shown, after=shown, reason=error.line, detail=detail)
     _end(book, job, lost, None)
-
-
-def _reports(spec: JobSpec) -> bool:
-    """Whether a job's definition counts on somebody's reporting how its runs went."""
-    return spec.serial or spec.timeout is not None or spec.retry.attempts > 1 or spec.breaker.failures > 0
 
 
 def _end(book: Book, job: Job, run: Run, outcome: Outcome | None, *, known: bool = True) -> None:

@@ -185,6 +185,11 @@ class JobSpec:
         return self.overlap == "skip"
 
     @property
+    def reported(self) -> bool:
+        """Whether the definition counts on somebody's reporting how its runs go."""
+        return self.serial or self.timeout is not None or self.retry.attempts > 1 or self.breaker.failures > 0
+
+    @property
     def once(self) -> bool:
         """Whether the schedule is a single ``at``."""
         return isinstance(self.timing.schedule, At)

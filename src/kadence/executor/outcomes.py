@@ -62,6 +62,13 @@ class Outcomes:
             work.acknowledged(error)
 
     def _encoded(self, work: Work, status: Status, now: int, ending: Ending | None) -> bytes:
+        try:
+            return self._told(work, status, now, ending)
+        except ValueError:
+            logger.exception("run %s: how it ended cannot be written in full: this is a bug in kadence", work.id)
+            return self._told(work, status, now, None)
+
+    def _told(self, work: Work, status: Status, now: int, ending: Ending | None) -> bytes:
         return encode(
             work.id,
             status,

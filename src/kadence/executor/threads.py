@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
 
 
 class Threads:
@@ -38,5 +41,8 @@ class Threads:
 
     def _serve(self) -> None:
         while (function := self._calls.get()) is not None:
-            function()
+            try:
+                function()
+            except BaseException:
+                logger.exception("a handler's thread: this is a bug in kadence; going on")
             self._free.release()

@@ -21,7 +21,7 @@ _CUT: Final = 4_000
 
 def describe(error: BaseException, mask: Mask) -> Failure:
     """The error, masked and within the bounds of an outcome. Never raises."""
-    return failure(type_name(type(error)), _masked(_message(error), mask), _trace(error, mask))
+    return failure(type_name(type(error)), _masked(message_of(error), mask), _trace(error, mask))
 
 
 def type_name(kind: type[BaseException]) -> str:
@@ -29,10 +29,11 @@ def type_name(kind: type[BaseException]) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _message(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
+    """What an exception says of itself. Never raises."""
     try:
         return str(error)
-    except Exception as broken:  # noqa: BLE001  the user's own __str__
+    except BaseException as broken:  # noqa: BLE001  the user's own __str__, which may raise SystemExit, too
         return f"(its message cannot be shown: {type(broken).__name__})"
 
 
@@ -47,7 +48,7 @@ def _trace(error: BaseException, mask: Mask) -> str:
             type(error), error, from_user_code(error.__traceback__), capture_locals=False, compact=True
         )
         return "".join(_masked(part, mask) for part in found.format())
-    except Exception as broken:  # noqa: BLE001  exceptions can be made that Python cannot print
+    except BaseException as broken:  # noqa: BLE001  exceptions can be made that Python cannot print
         return f"(its traceback cannot be shown: {type(broken).__name__})"
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from kadence.clock import SystemClock
 from kadence.domain.firing import firing_id
 from kadence.domain.spec import compact_json
-from kadence.handlers.failure import describe
+from kadence.handlers.failure import describe, message_of
 from kadence.handlers.payload import ANYTHING, InvalidPayloadError
 from kadence.handlers.run import Cancel, Run, Snooze
 from kadence.handlers.secrets import Mask
@@ -156,7 +156,7 @@ def _raised(error: BaseException, mask: Mask, clock: Clock) -> Ending:
         case Snooze():
             return Ending("snoozed", until=error.until(clock.wall()))
         case Cancel():
-            return Ending("cancelled", failure("Cancel", mask(str(error.reason))))
+            return Ending("cancelled", failure("Cancel", mask(message_of(error))))
         case _:
             return Ending("failed", describe(error, mask))
 

@@ -35,8 +35,9 @@ def _error(value: object) -> Failure:
 
 
 def failure(type_: str, message: str = "", traceback: str = "") -> Failure:
-    """An error within the bounds of an outcome."""
-    return Failure(type_[:MAX_TYPE], message[:MAX_MESSAGE], _middle_out(traceback))
+    """An error within the bounds of an outcome, and of UTF-8: a file's name may hold what that has no bytes for."""
+    parts = type_[:MAX_TYPE], message[:MAX_MESSAGE], _middle_out(traceback)
+    return Failure(*(part.encode("utf-8", "backslashreplace").decode() for part in parts))
 
 
 def _middle_out(text: str) -> str:
