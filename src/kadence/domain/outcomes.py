@@ -124,7 +124,7 @@ def _say_failed(book: Book, job: Job, spec: JobSpec, run: Run, error: Failure, a
 
 def _lose(book: Book, job: Job, run: Run, at: int, error: Failure) -> None:
     """Give a run up of which nothing is heard: no failure, as nobody knows how it went."""
-    lost = replace(run, status=RunStatus.LOST, settled_at=at, error=error.line)
+    lost = replace(run, status=RunStatus.LOST, next_at=None, settled_at=at, error=error.line)
     if job.spec is not None and job.spec.reported:
         shown = seen(job.state, job)
         detail: dict[str, object] = {"run": run.id, "attempts": run.attempt}
