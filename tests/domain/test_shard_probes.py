@@ -116,6 +116,24 @@ def test_a_probe_of_one_at_a_time_waits_for_the_run_before_it_until_that_ends_or
         assert probes(story) == [probe(20)]
 
 
+@pytest.mark.parametrize("status", ["failed", "snoozed"])
+def test_a_probe_of_one_at_a_time_does_not_wait_for_a_run_that_waits_itself(status: str) -> None:
+    story = job_a(overlap="skip", breaker={"failures": 1, "probe_after": "10s"}, retry={"attempts": 2, "delay": "1h"})
+    story.control("trigger/a/one", {})
+    story.outcome(run(10), "failed")
+    story.control("job/a", every(10, overlap="skip", breaker={"failures": 1, "probe_after": "10s"}))
+    story.tick(4_600)
+    assert story.job().state is State.ERRORED
+    story.control(
+        "job/a", every(10, overlap="skip", breaker={"failures": 1, "probe_after": "10s"}, retry={"attempts": 2})
+    )
+    story.tick(4_700)
+    assert probes(story) == []
+    story.outcome("a!one", status, until=9_000)
+    story.tick(4_700)
+    assert len(probes(story)) == 1
+
+
 def test_only_the_outcome_of_the_probe_counts_while_the_job_is_errored() -> None:
     story = job_a(breaker={"failures": 1, "probe_after": "30s"})
     story.tick(30)

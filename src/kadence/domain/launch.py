@@ -85,6 +85,9 @@ def remember(book: Book, job: Job, run: Run) -> None:
             book.crowded.append(job)
     else:
         _settled(book, job, run)
+    under_way = run.settled_at is None and run.next_at is None
+    if not under_way and job.streak is not None and job.streak.probe_at is not None:  # which may have waited for it
+        book.agenda.add(job.streak.probe_at, job.name)
     attend(book, job, run)
 
 
@@ -94,8 +97,6 @@ def _settled(book: Book, job: Job, run: Run) -> None:
     while len(job.past) > MOST_OPEN:
         forget(book, job, next(iter(job.past)))
     _tell_skipped(book, job, run)
-    if job.streak is not None and job.streak.probe_at is not None:  # which may have waited for this run
-        book.agenda.add(job.streak.probe_at, job.name)
 
 
 def _tell_skipped(book: Book, job: Job, run: Run) -> None:
