@@ -87,8 +87,7 @@ class Model(Kept):
             self.refused += 1
             return
         job["ids"].append(id_)
-        remembered = payload is not None or self._reported(job)
-        self._launch(name, f"{name}!{id_}", self.now, "trigger", payload, remembered=remembered)
+        self._launch(name, f"{name}!{id_}", self.now, "trigger", payload, remembered=True)
 
     # --- time passes -------------------------------------------------------------------------------------
 
@@ -135,11 +134,6 @@ class Model(Kept):
         self._launch(name, f"{name}@{format_time(due)}", due, cause, None, remembered=self._serial(job))
 
     # --- runs --------------------------------------------------------------------------------------------
-
-    def _reported(self, job: Doc) -> bool:
-        """Whether somebody is to tell how its runs go."""
-        watched = "timeout" in job["spec"] or job["spec"].get("breaker", {}).get("failures", 0) > 0
-        return watched or self._serial(job) or self._attempts(job) > 1
 
     @staticmethod
     def _serial(job: Doc) -> bool:
@@ -241,10 +235,12 @@ class Model(Kept):
         run = job["runs"].get(run_id)
         known = run is not None
         if run is None:
-            if run_id not in job["fired"]:
+            if run_id not in job["fired"] or "@" not in run_id:
                 return
-            due = parse_time(run_id.partition("@")[2]) if "@" in run_id else self.now
-            run = self._new_run(run_id, due, "schedule" if "@" in run_id else "trigger", self.now, None, None)
+            due, past = parse_time(run_id.partition("@")[2]), job["past"].values()
+            if len(past) >= self.limits.most_open and due < min(it["time"] for it in past):
+                return
+            run = self._new_run(run_id, due, "schedule", self.now, None, None)
         if int(number or 1) != run["n"] or run["next_at"] is not None:
             return
         if status == "started":

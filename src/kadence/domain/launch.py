@@ -1,7 +1,7 @@
 """Firing runs, again if need be, and remembering those that something still depends on.
 
 A job that runs one at a time (``overlap: skip``) has each of its runs remembered, any other job only those that were
-reported as failed, snoozed or (with a ``timeout``) started, and triggers that bring a payload or are to be reported.
+reported as failed, snoozed or (with a ``timeout``) started, and those that somebody triggered.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def fire(book: Book, job: Job, due: int, cause: str) -> None:
 def launch(book: Book, job: Job, fire: Fire) -> None:
     """Emit the first firing of a run, and remember it where that is needed."""
     book.decision.fires.append(fire)
-    if job.serial or (fire.command is not None and (fire.payload is not None or fire.spec.reported)):
+    if job.serial or fire.command is not None:
         run = run_id(fire.name, fire.time, fire.command)
         expires = fire.expires(book.now)
         remember(book, job, Run(run, fire.time, fire.cause, book.now, expires=expires, payload=fire.payload))

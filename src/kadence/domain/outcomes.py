@@ -66,10 +66,12 @@ def _unremembered(book: Book, job: Job, firing: Firing, at: int) -> Run | None:
     if firing.n > 1:
         return None
     if firing.due is not None:
+        if len(job.past) >= launch.MOST_OPEN and firing.due < min(run.time for run in job.past.values()):
+            return None  # it may well be one of those that were forgotten before their hour was over
         late = job.grace + 1 if job.spec is not None and job.spec.once else 0  # such a job may be due before it is made
         latest = max(book.now, at)
         return Run(firing.run, firing.due, "schedule", at) if job.created_at - late < firing.due <= latest else None
-    return Run(firing.run, at, "trigger", at) if firing.command in job.ids else None
+    return None  # what was triggered is remembered from the start
 
 
 def give_up_oldest(book: Book) -> None:

@@ -169,7 +169,7 @@ class Dispatcher:
             except asyncio.CancelledError:
                 ending = None
             self._finish(work, ending)
-            if copy_context() != context or work.stopped:
+            if copy_context() != context or work.stopped or (task is not None and task.cancelling()):
                 break
         if task is not None:
             self._servers.discard(task)

@@ -14,7 +14,7 @@ from heapq import heappop, heappush
 from threading import Event
 from typing import TYPE_CHECKING, Final
 
-from kadence.errors import ConfigurationError, KadenceError, LogError, UnreachableError
+from kadence.errors import KadenceError, LogError, UnreachableError
 from kadence.executor.execution import read_execution
 from kadence.executor.partition import Partition
 from kadence.executor.work import Stage, Work
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from kadence.clock import Clock
     from kadence.executor.dispatcher import Dispatcher
+    from kadence.executor.execution import Execution
     from kadence.executor.history import History
     from kadence.executor.lanes import Lane
     from kadence.executor.outcomes import Outcomes
@@ -41,6 +42,7 @@ _POLL: Final = 0.05
 _BREATH: Final = 0.002
 _BREATHS: Final = 50
 """So often it waits so long for room before it has the partitions paused that take it."""
+_COMPLAIN_EVERY: Final = 60_000
 _COMMIT_EVERY: Final = 1_000
 _LAST_WORDS: Final = 1.0
 """Seconds that a run which was cancelled has to finish by itself."""
@@ -62,7 +64,7 @@ class Intake:
         metrics: ExecutorMetrics,
         handover: float,
     ) -> None:
-        """``exclusive``: the group is this namespace's only one, so a record of another app would be lost in it.
+        """``exclusive``: the group is this namespace's only one, so a run of another app would be lost in it.
 
         ``handover``: seconds that a running handler has at a revocation.
         """
@@ -85,6 +87,7 @@ class Intake:
         self._sent_again = 0
         self._pause = Event()  # never set: something to wait on
         self._breaths = 0
+        self._stranger_at: int | None = None
         self._committed_at = clock.monotonic()
 
     @property
@@ -209,8 +212,8 @@ class Intake:
 
     def _accept(self, partition: Partition, record: Record, works: list[Work]) -> None:
         execution = read_execution(record)
-        if execution is not None and execution.app == self._app:
-            lane = self._lanes.get(execution.firing.job)
+        if execution is not None and (execution.app == self._app or self._is_strangers(record, execution)):
+            lane = self._lanes.get(execution.firing.job) if execution.app == self._app else None
             work = Work(execution, lane, partition)
             if not partition.is_repeated(execution, work.id):
                 partition.ledger.take(record.offset)
@@ -220,16 +223,32 @@ class Intake:
             reason = "duplicate"
         else:
             reason = "unreadable" if execution is None else "foreign"
-            if execution is not None and execution.app is not None and self._exclusive:
-                raise ConfigurationError(
-                    f"{record.topic}[{record.partition}] at offset {record.offset} is a run of job "
-                    f"{execution.firing.job} of the app {execution.app}, and this is the app {self._app}: where a "
-                    'namespace has several, each needs a group of its own, as App("billing", group="billing") gives '
-                    "it; nothing of that run is committed"
-                )
         self._metrics.skipped(reason)
         partition.ledger.take(record.offset)
         partition.ledger.finish(record.offset)
+
+    def _is_strangers(self, record: Record, execution: Execution) -> bool:
+        """Whether it is another app's run that nobody else is given, as the two share a group: it is put off, loudly.
+
+        Nothing is lost so, and a renamed app is given what its former name left behind, as its definitions are new.
+        """
+        if not self._exclusive or execution.app is None:
+            return False
+        now = self._clock.monotonic()
+        if self._stranger_at is None or now - self._stranger_at >= _COMPLAIN_EVERY:
+            self._stranger_at = now
+            logger.error(
+                "%s[%d] at offset %d is a run of job %s of the app %.80s, and this is the app %s: where a namespace "
+                'has several, each needs a group of its own, as App("billing", group="billing") gives it; the run is '
+                "put off, and comes again",
+                record.topic,
+                record.partition,
+                record.offset,
+                execution.firing.job,
+                execution.app,
+                self._app,
+            )
+        return True
 
     def _hand_over(self, works: list[Work]) -> None:
         if works:
