@@ -106,6 +106,27 @@ def test_what_a_run_leaves_in_its_context_no_other_finds(place: Place) -> None:
     assert set(found) == {"none"}
 
 
+def test_a_handler_that_cancels_its_own_task_cancels_no_others(place: Place) -> None:
+    app = App("billing")
+
+    @app.job("rash", every="1h")
+    async def rash() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+
+    @app.job("innocent", every="1h")
+    async def innocent() -> None:
+        await asyncio.sleep(0)
+
+    for number in range(10):
+        place.fire("rash", number)
+        place.fire("innocent", number)
+    place.executor(app)
+    until(lambda: len(place.outcomes()) == 20)
+    assert len([id_ for id_ in place.ids("succeeded") if id_.startswith("innocent")]) == 10
+
+
 def test_a_firing_with_a_final_outcome_is_not_run_again(place: Place) -> None:
     app, ran = App("billing"), []
 

@@ -8,13 +8,14 @@ import warnings
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from pydantic import BaseModel, TypeAdapter, field_validator
 from typing_extensions import TypedDict
 
 from kadence import Cancel, Run, Snooze
+from kadence.domain.stimulus import Outcome
 from kadence.handlers.handler import MAX_RESULT, Ending, call, call_async, make_run
 from kadence.wire import outcome
 from tests.handlers.executions import CLOCK, JSON, MASK, NOW, Arrived, called, handler_of, run_of
@@ -242,6 +243,33 @@ def test_anything_else_is_a_failure_of_this_run_alone(error: BaseException, type
     ending = both(raising(error))
     assert ending.error is not None
     assert (ending.status, ending.error.type, ending.error.message) == ("failed", type_, message)
+
+
+class UnspeakableError(Exception):
+    """Cannot be printed, and does not even fail in the usual way."""
+
+    def __str__(self) -> str:  # type: ignore[explicit-override]  # Python 3.12 has typing.override
+        raise SystemExit(3)
+
+
+@pytest.mark.parametrize("kind", ["failed", "cancelled"])
+def test_what_cannot_be_printed_or_written_ends_its_run_all_the_same(kind: str) -> None:
+    def unspeakable() -> None:
+        if kind == "failed":
+            raise UnspeakableError
+        raise Cancel(cast("str", UnspeakableError()))
+
+    def no_utf8() -> None:
+        name = b"caf\xe9".decode("utf-8", "surrogateescape")  # as os.listdir gives it
+        raise ValueError(name) if kind == "failed" else Cancel(name)
+
+    for function in (unspeakable, no_utf8):
+        ending = called(function)
+        assert ending.status == kind
+        assert ending.error is not None
+        heard = outcome.decode(b"a", outcome.encode("a!1", ending.status, error=ending.error), 0, 0)
+        assert isinstance(heard, Outcome)
+        assert heard.error == ending.error
 
 
 def test_a_subclass_of_snooze_that_says_nothing_means_now() -> None:
