@@ -1,7 +1,8 @@
 """A periodic job runner that lives in Kafka.
 
-`Client` writes what people want and waits until it is in force, `Worker` runs shards, `Settings` configures both.
-`App` holds handlers in Python, `Run` is what they are given, `Snooze` and `Cancel` are what they raise beside errors.
+`Client` writes what people want and waits until it is in force, `Worker` runs shards, `Executor` the handlers of an
+app, `Settings` configures them. `App` holds handlers in Python, `Run` is what they are given, `Snooze` and `Cancel` are
+what they raise beside errors.
 Every error of kadence's own is a `KadenceError`. All are imported when first used, so that a client never loads a
 worker, and a module of handlers no Kafka client.
 """
@@ -15,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kadence.client import Client
     from kadence.errors import KadenceError
+    from kadence.executor.executor import Executor
     from kadence.handlers.app import App
     from kadence.handlers.run import Cancel, Run, Snooze
     from kadence.settings import Settings
     from kadence.worker.worker import Worker
 
-__all__ = ["App", "Cancel", "Client", "KadenceError", "Run", "Settings", "Snooze", "Worker", "__version__"]
+__all__ = ["App", "Cancel", "Client", "Executor", "KadenceError", "Run", "Settings", "Snooze", "Worker", "__version__"]
 
 __version__ = _version("kadence")
 
@@ -28,6 +30,7 @@ _HOMES = {
     "App": "kadence.handlers.app",
     "Cancel": "kadence.handlers.run",
     "Client": "kadence.client",
+    "Executor": "kadence.executor.executor",
     "KadenceError": "kadence.errors",
     "Run": "kadence.handlers.run",
     "Settings": "kadence.settings",

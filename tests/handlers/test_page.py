@@ -37,7 +37,8 @@ def _keywords(function: object) -> set[str]:
 
 
 def test_the_example_runs() -> None:
-    [code] = re.findall(r"```python\n(.*?)```", _PAGE, re.DOTALL)
+    code, *embedding = re.findall(r"```python\n(.*?)```", _PAGE, re.DOTALL)
+    assert [compile(one, "page", "exec") for one in embedding]
     module = ModuleType("jobs")
     sys.modules["jobs"] = module
     try:
