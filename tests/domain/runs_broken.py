@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from kadence.domain import breaker, launch, outcomes, restore
-from kadence.domain.job import NO_RUNS, Job, Run, RunStatus
+from kadence.domain.run import NO_RUNS, Run, RunStatus
 from kadence.domain.spec import Breaker
 from tests.sim.variants import Broken
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kadence.domain.book import Book
+    from kadence.domain.job import Job
     from kadence.domain.stimulus import Outcome
 
 _hear: Final = outcomes.hear

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from kadence.domain.book import Book, Cursor
 from kadence.domain.duration import format_time, parse_time
 from kadence.domain.firing import firing_id, run_id
-from kadence.domain.job import AppliedHold, Run
+from kadence.domain.job import AppliedHold
 from kadence.domain.restore import Memory, rebuild
+from kadence.domain.run import Run
 from kadence.domain.shard import Shard
 from kadence.domain.stimulus import Failure, Outcome, OutcomesHeard, PutJob, TargetChanged, Tick
 from kadence.wire import control, state

@@ -19,7 +19,8 @@ from tests.sim.variants import Broken
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kadence.domain.job import Job, Run
+    from kadence.domain.job import Job
+    from kadence.domain.run import Run
 
 
 class _CursorFirst:

@@ -12,7 +12,7 @@ from kadence.wire import state
 from tests.surfaces.owner import NS
 
 if TYPE_CHECKING:
-    from kadence.domain.job import Run
+    from kadence.domain.run import Run
     from kadence.log.memory import MemoryLog
 
 

@@ -15,7 +15,7 @@ import pytest
 from kadence.cli.main import EXIT_CODES, FAILED, INTERRUPTED, cli
 from kadence.clock import SystemClock
 from kadence.domain.firing import run_id
-from kadence.domain.job import Run
+from kadence.domain.run import Run
 from kadence.domain.stimulus import Failure, Outcome, Rejected
 from kadence.log.kafka.connection import PROTECTED
 from kadence.metrics import Metrics

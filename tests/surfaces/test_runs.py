@@ -17,7 +17,7 @@ from kadence.clock import SystemClock
 from kadence.domain.duration import format_time
 from kadence.domain.firing import run_id
 from kadence.domain.holds import Matches
-from kadence.domain.job import Run, RunStatus
+from kadence.domain.run import Run, RunStatus
 from kadence.errors import InvalidSpecError
 from kadence.view.runlog import RunLog
 from kadence.view.runs import Runs

@@ -10,8 +10,9 @@ import pytest
 from kadence.clock import SystemClock
 from kadence.domain.duration import format_time
 from kadence.domain.firing import run_id
-from kadence.domain.job import Job, Run, RunStatus, State, Streak, Trouble
+from kadence.domain.job import Job, State, Streak, Trouble
 from kadence.domain.partition import partition_for
+from kadence.domain.run import Run, RunStatus
 from kadence.domain.stimulus import Failure, Outcome
 from kadence.errors import ConfigurationError, UnreachableError
 from kadence.log.memory import MemoryLog

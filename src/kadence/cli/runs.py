@@ -11,7 +11,7 @@ from kadence.cli.context import Invocation, connection_options
 from kadence.cli.output import note, print_json, print_json_line, print_rows, print_table, widths
 from kadence.cli.values import DURATION, output_option
 from kadence.domain.duration import format_duration, format_time
-from kadence.domain.job import RunStatus
+from kadence.domain.run import RunStatus
 from kadence.log.topics import counted
 from kadence.view.documents import run_document, time_text
 from kadence.view.runlog import RunLog, is_glob

@@ -24,7 +24,7 @@ from kadence.view.documents import (
 
 if TYPE_CHECKING:
     from kadence.cli.values import Output
-    from kadence.domain.job import Run
+    from kadence.domain.run import Run
     from kadence.view import JobView, View
 
 _STATES = ("running", "paused", "errored", "finished", "pending", "rejected")

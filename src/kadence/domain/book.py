@@ -15,7 +15,8 @@ from kadence.domain.timetable import Timetable
 
 if TYPE_CHECKING:
     from kadence.domain.holds import Hold
-    from kadence.domain.job import AppliedHold, Run
+    from kadence.domain.job import AppliedHold
+    from kadence.domain.run import Run
     from kadence.domain.spec import JobSpec, Timing
     from kadence.domain.stimulus import Rejected
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 from kadence.domain import launch, settle
 from kadence.domain.decision import Fire
 from kadence.domain.firing import run_id
-from kadence.domain.job import FITNESS, Fitness, Run, RunStatus, Signal, State, Streak, Trouble, seen
+from kadence.domain.job import FITNESS, Fitness, Signal, State, Streak, Trouble, seen
 from kadence.domain.names import PROBE_PREFIX
+from kadence.domain.run import Run, RunStatus
 
 if TYPE_CHECKING:
     from kadence.domain.book import Book

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 from kadence.domain.decision import Fire
 from kadence.domain.duration import format_time
 from kadence.domain.firing import read_firing, run_id
-from kadence.domain.job import NO_RUNS, Run, RunStatus, Skipped, seen
+from kadence.domain.job import seen
+from kadence.domain.run import NO_RUNS, Run, RunStatus, Skipped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

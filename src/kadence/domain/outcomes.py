@@ -13,7 +13,8 @@ from kadence.domain import breaker, launch
 from kadence.domain.decision import DeadLetter, Fire
 from kadence.domain.duration import format_duration
 from kadence.domain.firing import read_firing
-from kadence.domain.job import BY_AGE, Fitness, Run, RunStatus, seen
+from kadence.domain.job import Fitness, seen
+from kadence.domain.run import BY_AGE, Run, RunStatus
 from kadence.domain.stimulus import Failure
 
 if TYPE_CHECKING:

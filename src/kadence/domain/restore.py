@@ -12,14 +12,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kadence.domain import changes, launch, pausing
-from kadence.domain.job import NO_OFFSET, NO_RUNS, Operator, RunStatus
+from kadence.domain.job import NO_OFFSET, Operator
+from kadence.domain.run import NO_RUNS, RunStatus
 from kadence.domain.stimulus import DeleteJob, PauseJob, PutJob, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kadence.domain.book import Book
-    from kadence.domain.job import AppliedHold, Job, Run
+    from kadence.domain.job import AppliedHold, Job
+    from kadence.domain.run import Run
     from kadence.domain.spec import JobSpec
     from kadence.domain.stimulus import Change, Wish
 

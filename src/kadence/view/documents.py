@@ -8,7 +8,8 @@ from kadence.domain.duration import format_duration, format_time
 from kadence.domain.job import Operator
 
 if TYPE_CHECKING:
-    from kadence.domain.job import Job, Pause, Run, Trouble
+    from kadence.domain.job import Job, Pause, Trouble
+    from kadence.domain.run import Run
     from kadence.view.model import HoldView, JobView, ShardView, View
     from kadence.view.runs import RunView
 

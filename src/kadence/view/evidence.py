@@ -10,7 +10,8 @@ from kadence.domain.stimulus import Rejected
 from kadence.wire import state
 
 if TYPE_CHECKING:
-    from kadence.domain.job import AppliedHold, Run
+    from kadence.domain.job import AppliedHold
+    from kadence.domain.run import Run
     from kadence.log.port import Record
     from kadence.wire.state import CursorRecord, JobRecord
 

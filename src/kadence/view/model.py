@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kadence.domain.holds import Hold
-    from kadence.domain.job import Job, Run
+    from kadence.domain.job import Job
+    from kadence.domain.run import Run
     from kadence.domain.spec import JobSpec
 
 JobState = Literal["running", "paused", "errored", "finished", "pending", "rejected"]

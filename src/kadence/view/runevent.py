@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from kadence.domain.fields import InvalidError
 from kadence.domain.firing import read_firing
-from kadence.domain.job import RunStatus
+from kadence.domain.run import RunStatus
 from kadence.domain.stimulus import Failure
 from kadence.wire import strict
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kadence.domain.job import RunStatus
+from kadence.domain.run import RunStatus
 
 if TYPE_CHECKING:
-    from kadence.domain.job import Run
+    from kadence.domain.run import Run
     from kadence.domain.stimulus import Outcome
     from kadence.view.runevent import RunEnd
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Self
 
 from kadence.clock import SystemClock
-from kadence.domain.job import RunStatus
 from kadence.domain.partition import partition_for
+from kadence.domain.run import RunStatus
 from kadence.errors import OffsetOutOfRangeError
 from kadence.log.port import EARLIEST
 from kadence.log.topics import ANSWER_SECONDS, STATE, shard_count

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kadence.domain.firing import read_firing
-from kadence.domain.job import RunStatus
+from kadence.domain.run import RunStatus
 from kadence.domain.stimulus import Outcome, Rejected
 from kadence.view.runheard import Heard, HeardFiring, attempts_of, judge, keep, spell_of
 from kadence.wire import outcome as outcomes

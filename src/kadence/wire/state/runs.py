@@ -5,7 +5,7 @@ from __future__ import annotations
 from kadence.domain.duration import parse_time
 from kadence.domain.fields import integer
 from kadence.domain.firing import MOST_FIRINGS
-from kadence.domain.job import Run, RunStatus, Skipped
+from kadence.domain.run import Run, RunStatus, Skipped
 from kadence.domain.spec import compact_json
 from kadence.domain.stimulus import Rejected
 from kadence.wire import control, strict
