@@ -176,10 +176,11 @@ def test_a_second_app_in_the_same_group_loses_nothing_and_is_told(
     assert "each needs a group of its own" in caplog.text
 
 
-def test_with_a_group_of_its_own_an_app_passes_over_the_others(place: Place) -> None:
-    app = App("billing", group="billing")
+@pytest.mark.parametrize(("group", "other"), [("billing", "shipping"), (None, "shipping@ships")])
+def test_an_app_passes_over_the_runs_of_other_groups(place: Place, group: str | None, other: str) -> None:
+    app = App("billing", group=group)
     app.job("tick", every="1h")(lambda: None)
-    place.fire("other", app="shipping")
+    place.fire("other", app=other)
     place.fire("tick")
     place.executor(app)
     until(lambda: place.ids("succeeded"))

@@ -26,7 +26,7 @@ def _lane(pool: Pool, name: str, **limits: Any) -> Lane:
 
 def _work(lane: Lane, number: int) -> Work:
     firing = Firing(f"{lane.handler.name}@{number}", lane.handler.name, number, None, 1)
-    execution = Execution(firing, 0, 1, "schedule", None, "billing", {}, None, 0, number, 0)
+    execution = Execution(firing, 0, 1, "schedule", None, "billing", "", {}, None, 0, number, 0)
     return Work(execution, lane, Partition(0, deque()))
 
 

@@ -47,7 +47,7 @@ def _work(executor: str = 'né"1') -> tuple[Outcomes, _Appender, Work]:
     appender = _Appender()
     partition = Partition(0, deque())
     firing = Firing("tick@2026-11-23T09:00:00Z", "tick", DUE, None, 1)
-    work = Work(Execution(firing, DUE, 1, "schedule", None, "billing", {}, None, 0, 0, 0), None, partition)
+    work = Work(Execution(firing, DUE, 1, "schedule", None, "billing", "", {}, None, 0, 0, 0), None, partition)
     return Outcomes(appender, "ns", 2, executor), appender, work  # type: ignore[arg-type]  # all that is asked of one
 
 

@@ -201,12 +201,11 @@ def test_each_of_two_apps_needs_a_group_of_its_own(kadence_cluster: type[MemoryC
     cluster = kadence_cluster(billing, mail)
     cluster.advance("1h")
     assert ran == ["invoices", "letters"]
-    with pytest.raises(
-        ConfigurationError, match=r'app other has .* kadence\.executors, .* App\("other", group="other"\)'
-    ):
-        cluster.deploy(App("other"))
+    cluster.deploy(App("other"))  # one of them may have the namespace's own
+    with pytest.raises(ConfigurationError, match=r'App\("yet", group="yet"\)|App\("other", group="other"\)'):
+        cluster.deploy(App("yet"))
     with pytest.raises(ConfigurationError, match=r"app mail has the consumer group kadence\.executors\.mail,"):
-        cluster.deploy(App("other", group="mail"))
+        cluster.deploy(App("yet", group="mail"))
     third = App("third", group="third")
     third.job("invoices", every="1h")(lambda: None)
     with pytest.raises(ConfigurationError, match="invoices is left alone: it is managed by billing"):

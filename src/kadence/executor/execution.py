@@ -22,7 +22,8 @@ _TYPE: Final = TYPE.encode()
 class Execution(NamedTuple):
     """What a record of the executions topic asks for, and where it stands. Times in ms since the epoch.
 
-    ``app`` is None where the job is no handler's. ``timestamp`` is broker time. ``headers`` are all of the record's.
+    ``app`` is None where the job is no handler's; ``group`` is empty for the namespace's own. ``timestamp`` is broker
+    time. ``headers`` are all of the record's.
     """
 
     firing: Firing
@@ -31,6 +32,7 @@ class Execution(NamedTuple):
     cause: str
     expires: int | None
     app: str | None
+    group: str
     headers: Mapping[str, bytes]
     value: bytes | None
     partition: int
@@ -57,14 +59,16 @@ def read_execution(record: Record) -> Execution | None:
         if firing is None or firing.job != job:
             return None
         attempt, expires = headers.get("ce_attempt"), headers.get("ce_expirytime")
-        cause, app = headers.get("ce_cause"), headers.get(APP_HEADER)
+        cause, mark = headers.get("ce_cause"), headers.get(APP_HEADER)
+        app, group = (None, "") if mark is None else _app(mark)
         return Execution(
             firing,
             due,
             1 if attempt is None else int(attempt),
             "schedule" if cause is None else cause.decode(),
             None if expires is None else parse_time(expires.decode()),
-            None if app is None else _text(app),
+            app,
+            group,
             headers,
             record.value,
             record.partition,
@@ -93,5 +97,6 @@ def _instant(text: bytes) -> int:
 
 
 @lru_cache(maxsize=64)
-def _text(text: bytes) -> str:
-    return text.decode()
+def _app(text: bytes) -> tuple[str, str]:
+    app, _, group = text.decode().partition("@")
+    return app, group

@@ -127,7 +127,7 @@ class Executor:
         )
         intake = self._intake = Intake(
             self.app.name,
-            exclusive=self.app.group is None,
+            group=self.app.group or "",
             clock=self._clock,
             loop=self._loop.loop,
             dispatcher=dispatcher,

@@ -55,7 +55,7 @@ class Intake:
         self,
         app: str,
         *,
-        exclusive: bool,
+        group: str,
         clock: Clock,
         loop: asyncio.AbstractEventLoop,
         dispatcher: Dispatcher,
@@ -64,7 +64,7 @@ class Intake:
         metrics: ExecutorMetrics,
         handover: float,
     ) -> None:
-        """``exclusive``: the group is this namespace's only one, so a run of another app would be lost in it.
+        """``group`` is as executions name it, empty for the namespace's own: another app's run in it would be lost.
 
         ``handover``: seconds that a running handler has at a revocation.
         """
@@ -72,7 +72,7 @@ class Intake:
         self.taken = 0
         self._unread = 0
         self._app = app
-        self._exclusive = exclusive
+        self._group = group
         self._clock = clock
         self._loop = loop
         self._dispatcher = dispatcher
@@ -232,7 +232,7 @@ class Intake:
 
         Nothing is lost so, and a renamed app is given what its former name left behind, as its definitions are new.
         """
-        if not self._exclusive or execution.app is None:
+        if execution.app is None or execution.group != self._group:
             return False
         now = self._clock.monotonic()
         if self._stranger_at is None or now - self._stranger_at >= _COMPLAIN_EVERY:

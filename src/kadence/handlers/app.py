@@ -148,7 +148,7 @@ class App:
         """
         _check_name(name)
         _check_limits(name, concurrency, ordered=ordered)
-        document, spec = document_of(self.name, self.revision, self._defaults, name, given)
+        document, spec = document_of(self.name, self._group, self.revision, self._defaults, name, given)
         scope = sys._getframe(1).f_locals  # noqa: SLF001  a payload's type may be local to where the handler is
 
         def declare(function: F) -> F:

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from kadence.handlers.jobfields import JobFields
 
 APP_HEADER: Final = "kadence-app"
-"""The header of an execution that names its app; an executor knows by it what is its own."""
+"""The header of an execution that names its app, and with an ``@`` its group if that is not the namespace's own.
+
+An executor knows by it what is its own, what goes to executors of another group, and what nobody else is given.
+"""
 
 DEFAULTS: Final[JobFields] = {"overlap": "skip", "breaker": {"failures": 1, "probe_after": "1m"}}
 """For handlers in code: no run beside an unfinished one, and a handler that raises takes its job out of service."""
@@ -34,8 +37,18 @@ def check_defaults(app: str, given: Mapping[str, object]) -> None:
             raise ConfigurationError(f"app {app}: defaults: {unknown_field(name, known, 'the defaults of an app')}")
 
 
+def app_mark(app: str, group: str | None) -> str:
+    """The value of the app's header."""
+    return app if group is None else f"{app}@{group}"
+
+
 def document_of(
-    app: str, revision: int | None, defaults: Mapping[str, object], job: str, given: Mapping[str, Any]
+    app: str,
+    group: str | None,
+    revision: int | None,
+    defaults: Mapping[str, object],
+    job: str,
+    given: Mapping[str, Any],
 ) -> tuple[dict[str, object], JobSpec]:
     """The spec as the contract's JSON, and read.
 
@@ -53,7 +66,7 @@ def document_of(
     try:
         wanted = plain_mapping({"schedule": _schedule(job, given), **defaults, **fields})
         wanted = {name: value for name, value in wanted.items() if value is not None or name == "payload"}
-        wanted |= {"target": _target(app, job, wanted.get("target")), "managed_by": app}
+        wanted |= {"target": _target(app_mark(app, group), job, wanted.get("target")), "managed_by": app}
         if revision is not None:
             wanted["revision"] = revision
         return wanted, domain.parse_spec(job, wanted, _NAMESPACE)
@@ -74,7 +87,7 @@ def _schedule(job: str, given: Mapping[str, Any]) -> object:
     return {kind: given[kind]} if zone is None else {kind: given[kind], "timezone": zone}
 
 
-def _target(app: str, job: str, given: object) -> dict[str, object]:
+def _target(mark: str, job: str, given: object) -> dict[str, object]:
     target = given if given is not None else {}
     if not isinstance(target, Mapping):
         raise InvalidError("target: must be an object with key and headers")
@@ -88,4 +101,4 @@ def _target(app: str, job: str, given: object) -> dict[str, object]:
         raise InvalidError("target: headers: must be an object")
     if APP_HEADER in headers:
         raise ConfigurationError(f"job {job}: the header {APP_HEADER} is the app's own; leave it out")
-    return {**target, "headers": {**headers, APP_HEADER: app}}
+    return {**target, "headers": {**headers, APP_HEADER: mark}}

@@ -71,13 +71,12 @@ class Handlers:
         """Run the handlers of an app from now on, and no more those of an earlier version of it."""
         together = {**self.apps, app.name: app}
         for name, one in together.items():
-            shared = any(
-                other.group_of(namespace) == one.group_of(namespace) for other in together.values() if other is not one
-            )
-            if len(together) > 1 and (one.group is None or shared):
+            others = [other for other in together.values() if other is not one]
+            if any(other.group_of(namespace) == one.group_of(namespace) for other in others):
                 raise ConfigurationError(
-                    f"app {name} has the consumer group {one.group_of(namespace)}, but where a namespace has several "
-                    f'apps, each needs a group of its own, as App("{name}", group="{name}") gives it'
+                    f"app {name} has the consumer group {one.group_of(namespace)}, and so has another one: where a "
+                    f'namespace has several apps, each needs a group of its own, as App("{name}", group="{name}") '
+                    "gives it"
                 )
         self._handlers[app.name] = app.handlers
         self.apps[app.name] = app
