@@ -240,13 +240,18 @@ def test_one_off_commands_act_once() -> None:
     assert story.triggers() == ["one", "two", "one"]
 
 
-def test_the_last_hundred_ids_are_remembered() -> None:
+def test_the_last_hundred_ids_are_remembered_and_those_whose_runs_are() -> None:
     story = Story()
     story.control("job/a", every(100), at=0)
-    for index in range(101):
+    for index in range(150):
         story.control(f"trigger/a/{index}", {}, at=1)
     story.control("trigger/a/1", {}, at=1)
     assert len(refusals(story)) == 1
+    assert len(story.job().ids) == 150
+    for index in range(150):
+        story.outcome(f"a!{index}", "succeeded", at=2)
+    story.tick(3700)
+    story.control("trigger/a/new", {}, at=3700)
     assert len(story.job().ids) == 100
 
 

@@ -525,3 +525,17 @@ def test_probes_are_no_dead_letters() -> None:
     story.commit()
     assert len(story.letters) == letters
     assert len(details(story, "job.run_failed")) == 1
+
+
+def test_an_id_is_not_used_again_while_its_run_is_remembered() -> None:
+    story = Story()
+    story.control("job/a", every(3600), at=0)
+    for number in range(150):
+        story.control(f"trigger/a/t{number}", {})
+    story.tick(1)
+    story.rebuild()
+    for number in range(150):
+        story.control(f"trigger/a/t{number}", {})
+    story.tick(2)
+    assert len(story.triggers()) == 150
+    assert len(story.refused) == 150

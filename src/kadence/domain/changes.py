@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from kadence.domain import breaker, launch, pausing, settle
 from kadence.domain.book import IDS_REMEMBERED
 from kadence.domain.decision import Fire, Refusal
+from kadence.domain.firing import run_id
 from kadence.domain.job import NO_OFFSET, Job, Operator, Owed, Rejection, Stage, State, seen
 from kadence.domain.owed import MOST_REMEMBERED, owe, weight_with
 from kadence.domain.schedule import At
@@ -342,6 +343,8 @@ def _trigger(book: Book, change: Change, id_: str, payload: bytes | None) -> Non
         raise Refused(msg)
     if job.lost is not None:
         raise Refused(job.lost.reason)
-    job.ids = (*job.ids, id_)[-IDS_REMEMBERED:]
+    newest = job.ids[1 - IDS_REMEMBERED :]
+    older = job.ids[: 1 - IDS_REMEMBERED]
+    job.ids = (*(one for one in older if book.run_of(job.name, run_id(job.name, 0, one)) is not None), *newest, id_)
     book.dirty(job)
     launch.launch(book, job, Fire(job.name, job.spec, book.now, "trigger", id_, payload))

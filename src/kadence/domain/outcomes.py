@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from kadence.domain import breaker, launch
 from kadence.domain.decision import DeadLetter, Fire
 from kadence.domain.duration import format_duration
-from kadence.domain.firing import read_firing
+from kadence.domain.firing import MOST_FIRINGS, read_firing
 from kadence.domain.job import Fitness, seen
 from kadence.domain.run import BY_AGE, Run, RunStatus
 from kadence.domain.stimulus import Failure
@@ -31,6 +31,7 @@ _FINAL: Final = {
 }
 _UNSAID: Final = Failure("failed")
 _LOST: Final = Failure("lost", "nobody reported an outcome within 24 h of its firing")
+_ENDLESS: Final = Failure("lost", f"it was fired {MOST_FIRINGS} times")
 _CROWDED: Final = Failure("lost", f"more than {launch.MOST_OPEN} runs of the job were open")
 
 
@@ -204,6 +205,9 @@ def _go_on(book: Book, job: Job, spec: JobSpec, run: Run) -> bool:
     failed = run.status in {RunStatus.FAILED, RunStatus.TIMED_OUT}
     if failed and run.cause != "probe" and run.attempt >= spec.retry.attempts:
         _attempt_failed(book, job, replace(run, next_at=None), run.status, book.now, Failure(run.error or "failed"))
+        return False
+    if run.n >= MOST_FIRINGS:  # a further one would have no name
+        _lose(book, job, run, book.now, _ENDLESS)
         return False
     launch.fire_again(book, job, run)
     return True
