@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Entry(NamedTuple):
-    """At ``instant`` (ms) look at a run of job ``name``; an empty ``run`` is the job's breaker."""
+    """At ``instant`` (ms) look at a run of job ``name``; an empty ``run``: at the job itself."""
 
     instant: int
     name: str

@@ -153,7 +153,14 @@ def attend(book: Book, job: Job, run: Run) -> None:
     elif run.next_at is not None:
         book.agenda.add(run.next_at, job.name, run.id)
     else:
-        book.deadlines.add(deadline(job, run), job.name, run.id)
+        watch(book, job, deadline(job, run))
+
+
+def watch(book: Book, job: Job, late: int) -> None:
+    """See to it that a job is looked at when one of its runs is late: one entry per job, or a day's would pile up."""
+    if job.late_at is None or late < job.late_at:
+        job.late_at = late
+        book.deadlines.add(late, job.name)
 
 
 def attend_all(book: Book, job: Job) -> None:

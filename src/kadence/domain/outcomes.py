@@ -167,19 +167,19 @@ def overdue(book: Book, heard: int) -> None:
     """Every outcome from before ``heard`` (ms) is applied: what has not been reported by now is late."""
     while (entry := book.deadlines.pop(heard)) is not None:
         job = book.jobs.get(entry.name)
-        run = None if job is None else job.runs.get(entry.run)
-        if job is None or job.spec is None or run is None or run.next_at is not None:
+        if job is None or job.spec is None or job.late_at != entry.instant:
             continue
-        at = launch.deadline(job, run)
-        if at > heard:
-            if at != entry.instant:
-                book.deadlines.add(at, job.name, run.id)
-        elif run.fired + launch.LOST_AFTER <= at:
-            _lose(book, job, run, book.now, _LOST)
-        else:
-            timeout = job.spec.timeout or 0
-            error = Failure("TimedOut", f"no outcome within {format_duration(timeout)} of its start")
-            _attempt_failed(book, job, run, RunStatus.TIMED_OUT, book.now, error)
+        job.late_at = None
+        under_way = [run for run in job.runs.values() if run.next_at is None]
+        for run in sorted(under_way, key=BY_AGE):
+            at = launch.deadline(job, run)
+            if at > heard:
+                launch.watch(book, job, at)
+            elif run.fired + launch.LOST_AFTER <= at:
+                _lose(book, job, run, book.now, _LOST)
+            else:
+                error = Failure("TimedOut", f"no outcome within {format_duration(job.spec.timeout or 0)} of its start")
+                _attempt_failed(book, job, run, RunStatus.TIMED_OUT, book.now, error)
 
 
 def attend(book: Book, limit: int) -> int:
