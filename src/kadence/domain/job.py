@@ -208,14 +208,16 @@ class Job:
     ``floor``: due times up to here are settled, whatever the cursor says. ``blocked`` is True while any pause, hold
     or trouble is recorded, whether or not its window is open: the fast path asks that and ``serial``, nothing else.
     ``runs`` are open, ``past`` are over and remembered for an hour, in the order in which they ended; by run id.
-    ``late_at`` is when it will be looked whether one of them is late. ``last_success`` is all that this owner has heard
-    of; ``succeeded_at`` what is written down, once no run in ``past`` tells of one.
+    ``late_at`` is when it will be looked whether one of them is late, ``fades_at`` when the first of ``past`` will be
+    forgotten. ``last_success`` is all that this owner has heard of; ``succeeded_at`` what is written down, once no run
+    in ``past`` tells of one.
     """
 
     __slots__ = (
         "blocked",
         "by",
         "created_at",
+        "fades_at",
         "finished",
         "floor",
         "grace",
@@ -263,6 +265,7 @@ class Job:
         self.succeeded_at = 0
         self.last_success = 0
         self.late_at: int | None = None
+        self.fades_at: int | None = None
         self.serial = False
         self.runs: Mapping[str, Run] = NO_RUNS
         self.past: Mapping[str, Run] = NO_RUNS

@@ -149,11 +149,31 @@ def forget_all(book: Book, job: Job) -> None:
 def attend(book: Book, job: Job, run: Run) -> None:
     """Enter a run where it will be looked at: for its next firing, when it is late, or to forget it."""
     if run.settled_at is not None:
-        book.agenda.add(run.settled_at + REMEMBERED, job.name, run.id)
+        _fade_at(book, job, run.settled_at + REMEMBERED)
     elif run.next_at is not None:
         book.agenda.add(run.next_at, job.name, run.id)
     else:
         watch(book, job, deadline(job, run))
+
+
+def _fade_at(book: Book, job: Job, instant: int) -> None:
+    """See to it that a job forgets the oldest of its runs that are over when its hour is: one entry per job."""
+    if job.fades_at is None or instant < job.fades_at:
+        job.fades_at = instant
+        book.agenda.add(instant, job.name)
+
+
+def fade(book: Book, job: Job) -> None:
+    """Forget the runs whose hour is over."""
+    if job.fades_at is None or job.fades_at > book.now:
+        return
+    job.fades_at = None
+    for run in list(job.past.values()):
+        over = (run.settled_at or 0) + REMEMBERED
+        if over > book.now:
+            _fade_at(book, job, over)
+            return
+        forget(book, job, run.id)
 
 
 def watch(book: Book, job: Job, late: int) -> None:

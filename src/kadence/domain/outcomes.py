@@ -190,13 +190,12 @@ def attend(book: Book, limit: int) -> int:
         if job is None or job.spec is None:
             continue
         if not entry.run:
+            launch.fade(book, job)
             done += breaker.probe(book, job)
         elif (run := job.runs.get(entry.run)) is not None:
             waits = job.blocked and (job.kept_by_people(book.now) or _unfit(job, run))
             if run.next_at is not None and run.next_at <= book.now and not waits:
                 done += _go_on(book, job, job.spec, run)
-        elif (over := job.past.get(entry.run)) is not None and _forgettable(book, over):
-            launch.forget(book, job, over.id)
     return done
 
 
@@ -211,10 +210,6 @@ def _go_on(book: Book, job: Job, spec: JobSpec, run: Run) -> bool:
         return False
     launch.fire_again(book, job, run)
     return True
-
-
-def _forgettable(book: Book, run: Run) -> bool:
-    return run.settled_at is not None and run.settled_at + launch.REMEMBERED <= book.now
 
 
 def _unfit(job: Job, run: Run) -> bool:
