@@ -80,12 +80,13 @@ def desk(stage: Stage, tmp_path: Path) -> _Desk:
 def test_the_readme_is_as_good_as_its_word(stage: Stage, desk: _Desk) -> None:
     stage.topics(2, read=("state", "executions", "outcomes"))
     assert "invoices.daily" in desk.says(["kadence", "plan", "as_it_stands:app"])
-    plan, both, follow = _commands(_blocks(_section("Handlers in Python"), "console")[0])
+    plan, both, follow, trigger = _commands(_blocks(_section("Handlers in Python"), "console")[0])
     assert "created" in desk.says(plan)
     assert both[:3] == ["kadence", "worker", "--app"]
     assert follow == ["kadence", "runs", "--follow"]
     stage.worker("both", {"PYTHONPATH": os.pathsep.join([desk.place["PYTHONPATH"], str(ROOT)])}, app=both[3])
     stage.until("it runs", lambda: bool(stage.outcomes("invoices.daily", "succeeded")))
+    assert "invoices.daily!" in desk.says(trigger)
     stage.write.job("vital", {"schedule": {"every": "300ms"}, "tags": ["critical"]})
     stage.write.job("batch", {"schedule": {"every": "300ms"}})
     stage.until("all three run", lambda: {one.key for one in stage.executions()} >= {"vital", "batch"})
