@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from kadence.domain.duration import END_INSTANT
 from kadence.domain.job import State
+from kadence.domain.spec import Breaker
 from tests.domain.runs_story import (
     DAY,
     WAYS,
@@ -266,3 +268,24 @@ def test_a_breaker_that_is_switched_on_counts_what_was_shown_from_the_next_failu
     story.outcome(run(40), "failed")
     assert story.job().state is State.ERRORED
     assert breaker(story)["failed"] == [run(30), run(40)]
+
+
+def test_waits_stay_within_their_most_however_often_they_grow_and_within_what_can_be_written() -> None:
+    breaker = Breaker(failures=1, probe_after=1_000, factor=2.0, max_probe_after=60_000)
+    assert [breaker.wait(failed) for failed in (0, 3, 10, 2_000, 10**9)] == [1_000, 8_000, 60_000, 60_000, 60_000]
+    story = Story()
+    far = "65000d"
+    spec = every(
+        10,
+        breaker={"failures": 1, "probe_after": far, "max_probe_after": far},
+        expires_after=far,
+        timeout=far,
+        retry={"attempts": 2, "delay": far, "max_delay": far},
+        overlap="skip",
+    )
+    story.control("job/a", spec, at=0)
+    story.tick(11)
+    story.outcome(f"a@{when(10)}", "failed", at=12)
+    story.commit()
+    story.rebuild()
+    assert story.job().runs[f"a@{when(10)}"].next_at == END_INSTANT - 1

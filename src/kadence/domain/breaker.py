@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from kadence.domain import launch, settle
 from kadence.domain.decision import Fire
+from kadence.domain.duration import writable
 from kadence.domain.firing import run_id
 from kadence.domain.job import FITNESS, Fitness, Signal, State, Streak, Trouble, seen
 from kadence.domain.names import PROBE_PREFIX
@@ -65,7 +66,7 @@ def _plan_probe(book: Book, job: Job, at: int) -> None:
     if job.spec is None or streak is None or streak.tripped is None:
         return
     wait = job.spec.breaker.wait(streak.probes)
-    job.streak = streak = replace(streak, probe_at=None if wait is None else at + wait)
+    job.streak = streak = replace(streak, probe_at=None if wait is None else writable(at + wait))
     # An instant names one probe, and the clock that made the last one may have been ahead of the broker's.
     while streak.probe_at is not None and _probe_run(job, streak) in job.past:
         job.streak = streak = replace(streak, probe_at=streak.probe_at + 1)

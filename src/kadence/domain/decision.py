@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from kadence.domain.duration import writable
+
 if TYPE_CHECKING:
     from kadence.domain.job import State
     from kadence.domain.spec import JobSpec
@@ -36,7 +38,8 @@ class Fire(NamedTuple):
         """
         if self.spec.expires_after is None:
             return None
-        return (self.time + self.spec.timing.delay if self.cause == "schedule" else now) + self.spec.expires_after
+        since = self.time + self.spec.timing.delay if self.cause == "schedule" else now
+        return writable(since + self.spec.expires_after)
 
 
 @dataclass(frozen=True, slots=True)

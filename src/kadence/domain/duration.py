@@ -123,6 +123,11 @@ def _offset(sign: str, hours: int, minutes: int) -> timezone:
     return timezone(offset if sign == "+" else -offset)
 
 
+def writable(instant: int) -> int:
+    """``instant`` (ms), or the last one that can be written where a long duration leads beyond it."""
+    return min(instant, END_INSTANT - 1)
+
+
 def format_time(instant: int) -> str:
     """Return ``instant`` (ms since the epoch) in UTC RFC 3339, milliseconds only where they are not zero."""
     seconds, milliseconds = divmod(instant, 1000)

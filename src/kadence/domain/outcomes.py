@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from kadence.domain import breaker, launch
 from kadence.domain.decision import DeadLetter, Fire
-from kadence.domain.duration import format_duration
+from kadence.domain.duration import format_duration, writable
 from kadence.domain.firing import MOST_FIRINGS, read_firing
 from kadence.domain.job import Fitness, seen
 from kadence.domain.run import BY_AGE, Run, RunStatus
@@ -53,7 +53,7 @@ def hear(book: Book, outcome: Outcome) -> None:
     elif outcome.status == "failed":
         _attempt_failed(book, job, run, RunStatus.FAILED, outcome.timestamp, outcome.error or _UNSAID, outcome)
     elif outcome.status == "snoozed":
-        again = outcome.timestamp + job.spec.retry.delay if outcome.until is None else outcome.until
+        again = writable(outcome.timestamp + job.spec.retry.delay) if outcome.until is None else outcome.until
         launch.remember(book, job, replace(run, status=RunStatus.SNOOZED, next_at=again))
     else:
         ended = replace(run, status=_FINAL[outcome.status], settled_at=outcome.timestamp)
@@ -92,7 +92,7 @@ def _attempt_failed(
         return
     failed = replace(run, status=status, error=error.line)
     if run.cause != "probe" and run.attempt < job.spec.retry.attempts:
-        again = at + job.spec.retry.wait(run.id, run.attempt)
+        again = writable(at + job.spec.retry.wait(run.id, run.attempt))
         launch.remember(book, job, replace(failed, next_at=again))
         return
     failed = replace(failed, settled_at=at)

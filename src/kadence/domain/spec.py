@@ -53,6 +53,14 @@ class CatchUp:
         return now - DAY if self.policy == "all" else None
 
 
+def _grown(wait: int, factor: float, times: int, most: int) -> float:
+    """``wait`` multiplied by ``factor`` so many times, at most ``most``: a thousand doublings are no number."""
+    try:
+        return min(wait * factor**times, most)
+    except OverflowError:
+        return most if wait else 0
+
+
 @dataclass(frozen=True, slots=True)
 class Retry:
     """Attempts in all (the first included) and the delays between them in ms."""
@@ -69,7 +77,7 @@ class Retry:
         failed do not come back at one instant.
         """
         spread = 0.9 + 0.2 * (murmur2(f"{run}#{attempt}".encode()) & 0xFFFF) / 0x10000
-        return round(min(self.delay * self.factor ** (attempt - 1), self.max_delay) * spread)
+        return round(_grown(self.delay, self.factor, attempt - 1, self.max_delay) * spread)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,8 @@ class Breaker:
         """Milliseconds from an opening, after so many failed probes, to the next probe; None: only a resume closes."""
         if self.probe_after is None:
             return None
-        return round(min(self.probe_after * self.factor**failed_probes, max(self.max_probe_after, self.probe_after)))
+        most = max(self.max_probe_after, self.probe_after)
+        return round(_grown(self.probe_after, self.factor, failed_probes, most))
 
 
 @dataclass(frozen=True, slots=True)
