@@ -66,7 +66,7 @@ def test_on_a_real_cluster_its_jobs_are_gone_at_the_end_and_what_stays_is_said(b
     screen = Screen("heartbeat@")
     run(broker.bootstrap_servers, None, 60, screen, screen.stop)
     ends = screen.lines.index("The demo ends.")
-    topics = r"'kadence-demo\.(control|state|executions|outcomes|events)'"
+    topics = r"'kadence-demo\.(control|state|executions|outcomes|events|dead_letters)'"
     assert screen.lines[ends + 1 :] == [
         f"Its jobs are deleted: {', '.join(JOBS)}.",
         "The topics of namespace kadence-demo stay, with what was executed.",
