@@ -169,8 +169,11 @@ class Settings(BaseSettings):
     """Handlers with ``async def`` that an executor has at work at a time."""
     executor_threads: int = Field(default=10, ge=1, le=1_000, description="a number of threads from 1 to 1000")
     """Handlers that are plain functions, which an executor has at work at a time."""
-    executor_drain: float = Field(default=25.0, ge=0, le=86_400, description="seconds from 0 to 86400")
-    """Seconds that running handlers have to finish after SIGTERM. Kubernetes sends SIGKILL 30 s after it."""
+    executor_drain: float = Field(default=20.0, ge=0, le=86_400, description="seconds from 0 to 86400")
+    """Seconds that running handlers have to finish after SIGTERM.
+
+    Ending takes 3 s more at most; Kubernetes sends SIGKILL after 30.
+    """
     executor_handover: float = Field(default=5.0, ge=0, le=25, description="seconds from 0 to 25")
     """Seconds that they have where their partition goes to another executor. The group waits as long."""
     kafka: Annotated[dict[str, str], NoDecode] = Field(default_factory=dict, description="librdkafka properties")

@@ -312,6 +312,77 @@ def test_a_stop_drains_what_runs_and_hands_back_the_rest(place: Place) -> None:
     assert [one["executor"] for one in place.outcomes("succeeded")] == ["one", "two", "two"]
 
 
+def test_what_returns_after_it_was_told_to_stop_is_begun_anew(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    app, began = App("billing"), threading.Event()
+    halves: list[str] = []
+
+    @app.job("tick", every="1h")
+    def tick(run: Run[object]) -> None:
+        began.set()
+        if run.cancelled.wait(0 if halves else 20):
+            halves.append(run.id)
+
+    @app.job("polite", every="1h")
+    def polite(run: Run[object]) -> None:
+        if run.cancelled.wait(20):
+            raise Snooze("1h")
+
+    fired, snoozed = place.fire("tick"), place.fire("polite")
+    first = place.executor(app)
+    assert began.wait(20)
+    until(lambda: first._dispatcher is not None and first._dispatcher.running == 2)
+    first.stop(0.1)
+    assert halves == [fired]
+    assert [(one["id"], one["status"]) for one in place.outcomes()] == [(snoozed, "snoozed")]
+    assert caplog.text.count("stopping: waiting up to 1 s for 2 runs: ") == 1
+    assert caplog.text.count(f"run {fired} is given to another executor, which begins it anew: not finished") == 1
+    assert caplog.text.count(f"run {fired} returned after it was told to stop") == 1
+    place.executor(app, "two")
+    until(lambda: place.ids("succeeded") == [fired])
+
+
+def test_a_handler_that_cannot_be_told_to_stop_is_believed(place: Place) -> None:
+    app, began, go = App("billing"), threading.Event(), threading.Event()
+
+    @app.job("tick", every="1h")
+    def tick() -> None:
+        began.set()
+        go.wait(0.3)
+
+    fired = place.fire("tick")
+    first = place.executor(app)
+    assert began.wait(20)
+    first.stop(0)
+    assert place.ids("succeeded") == [fired]
+
+
+def test_whoever_hurries_waits_for_nothing(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    app, began, go = App("billing"), threading.Event(), threading.Event()
+
+    @app.job("tick", every="1h")
+    def tick() -> None:
+        began.set()
+        go.wait(60)
+
+    fired = place.fire("tick")
+    first = place.executor(app)
+    assert began.wait(20)
+    stopping = threading.Thread(target=first.stop, args=(60,))
+    clock = SystemClock()
+    begin = clock.monotonic()
+    stopping.start()
+    until(lambda: "stopping: waiting up to 60 s for 1 run" in caplog.text)
+    first.hurry()
+    stopping.join(20)
+    assert clock.monotonic() - begin < 10_000
+    assert caplog.text.count(f"run {fired} is given to another executor") == 1
+    assert "a second signal ended the waiting" in caplog.text
+    go.set()
+    assert place.outcomes("failed") == []
+
+
 def test_what_does_not_end_in_time_is_handed_back_and_is_no_failure(place: Place) -> None:
     app, began, told = App("billing"), threading.Event(), threading.Event()
 

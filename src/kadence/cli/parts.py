@@ -40,6 +40,9 @@ class Deployment:
     def stop(self) -> None:
         """Nothing is open."""
 
+    def hurry(self) -> None:
+        """It waits for nothing."""
+
 
 class Pages:
     """One port for a worker and an executor."""
@@ -66,6 +69,9 @@ class Pages:
         if self._server is not None:
             self._server.stop()
 
+    def hurry(self) -> None:
+        """It waits for nothing."""
+
     def _not_live(self) -> str | None:
         return self._worker.not_live() or self._executor.not_live()
 
@@ -83,6 +89,7 @@ def run_executor(app: App, settings: Settings, invocation: Invocation) -> None:
 def run_both(app: App, settings: Settings, invocation: Invocation) -> None:
     """The same with a worker beside the executor. It comes first, since it confirms what is deployed."""
     worker = Worker(settings, health=False)
+    settings = settings.model_copy(update={"worker_id": worker.worker_id})  # one process, one name
     executor = Executor(app, settings, metrics=worker.metrics, health=False)
     collect_less()
     foreground.run(Pages(settings, worker, executor), worker, Deployment(app, invocation), executor)

@@ -117,11 +117,11 @@ class Dispatcher:
             forgotten += before - len(lane.waiting)
         self.over += forgotten
 
-    def abandon(self, works: Iterable[Work]) -> None:
-        """End what is running. It may yet finish by itself; what does not is nobody's failure."""
+    def abandon(self, works: Iterable[Work], why: str) -> None:
+        """Tell what is running to stop. What it comes to is nobody's failure, and no success."""
         for work in works:
-            if work in self._running:
-                logger.info("run %s is handed back: it was not finished in time", work.id)
+            if work in self._running and not work.stopped:
+                logger.info("run %s is given to another executor, which begins it anew: %s", work.id, why)
                 self._cancel(work)
 
     def close(self) -> None:
@@ -255,10 +255,23 @@ class Dispatcher:
         if work.timer is not None:
             work.timer.cancel()
         # One that ran out of time has its outcome, and nobody waits for what it says now.
-        if not work.answered and not (work.stopped and (ending is None or ending.status == "failed")):
+        if not work.answered and not (work.stopped and self._is_void(work, ending)):
             ending = ending or _CANCELLED
             self._answer(work, ending.status, ending)
         self._leave(work)
+
+    @staticmethod
+    def _is_void(work: Work, ending: Ending | None) -> bool:
+        """Whether the way in which a run ended that was told to stop says nothing of its work.
+
+        One that returns may have done half of it; only what cannot have been told is sure to have done it all.
+        """
+        if ending is None or ending.status == "failed":
+            return True
+        if ending.status != "succeeded" or (work.cancelled is None and not _is_async(work)):
+            return False
+        logger.info("run %s returned after it was told to stop, which is no success: it is begun anew", work.id)
+        return True
 
     def _settle(self, work: Work, status: Status, why: str | None = None) -> None:
         """It does not run at all."""
@@ -312,3 +325,7 @@ class Dispatcher:
             self._loop.call_soon_threadsafe(function, *arguments)
         except RuntimeError:
             logger.debug("a handler returned after the executor had stopped")
+
+
+def _is_async(work: Work) -> bool:
+    return work.lane is not None and work.lane.handler.is_async

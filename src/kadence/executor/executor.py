@@ -40,7 +40,11 @@ _STILL: Final = 60_000
 _PAUSE: Final = 0.5
 _PATIENCE: Final = 30.0
 _YOUNG: Final = 50_000
-_JOIN_SECONDS: Final = 2.0
+_AFTER: Final = 3.0
+"""Seconds that ending takes at most once the drain is over; what hangs longer dies with the process."""
+_FOR_THE_REST: Final = 1.0
+"""Of these, the seconds that are left for everything but the last words of runs, the last commit and the leaving."""
+_LATE: Final = 0.1
 
 
 class Executor:
@@ -80,7 +84,10 @@ class Executor:
         self._thread: threading.Thread | None = None
         self._tick = self._clock.monotonic()
         self._drain = self.settings.executor_drain
+        self._stop_at: int | None = None
         self._stopping = threading.Event()
+        self._hurry = threading.Event()
+        self._drained = threading.Event()
         self._stopped = False
         self._ending = threading.Lock()
         self._failure: KadenceError | None = None
@@ -135,6 +142,7 @@ class Executor:
             history=self._history,
             metrics=self._counts,
             handover=settings.executor_handover,
+            hurry=self._hurry,
         )
         self._counts.watch(lambda: (dispatcher.running, max(intake.in_hand - dispatcher.running, 0)))
         if self._with_health:
@@ -159,19 +167,30 @@ class Executor:
         with self._ending:  # a failure's stop and the owner's may meet
             self._end()
 
+    def hurry(self) -> None:
+        """Wait for running handlers no longer, in a `stop` that is under way."""
+        self._hurry.set()
+
     def _end(self) -> None:
+        if self._stop_at is None:
+            self._stop_at = self._clock.monotonic()
         if self._thread is not None:
-            self._thread.join(self._drain + _PATIENCE)
+            self._drained.wait(max(0.0, self._drain - self._since(self._stop_at)) + _LATE)
+        begin = self._clock.monotonic()
+        if self._thread is not None:
+            self._thread.join(_AFTER - _FOR_THE_REST)
         if self._gate is not None:
-            self._gate.stop(_JOIN_SECONDS)
+            self._gate.stop(self._left(begin))
         if self._history is not None:
-            self._history.stop(_JOIN_SECONDS)
+            self._history.stop(self._left(begin))
         if self._dispatcher is not None:
             self._loop.loop.call_soon_threadsafe(self._dispatcher.close)
             self._dispatcher = None
-        self._loop.stop(_JOIN_SECONDS)
+        self._loop.stop(self._left(begin))
         if self._appender is not None:
-            self._appender.close()
+            closing = threading.Thread(target=self._appender.close, name="kadence-close", daemon=True)
+            closing.start()
+            closing.join(self._left(begin))
             self._appender = None
         if self._health is not None:
             self._health.stop()
@@ -210,6 +229,13 @@ class Executor:
             return "starting"
         return self._history.trouble or self._intake.problem
 
+    def _since(self, moment: int) -> float:
+        return (self._clock.monotonic() - moment) / 1000
+
+    def _left(self, begin: int) -> float:
+        """Seconds that one more thing may take to end; the last ones are given a little in any case."""
+        return max(_LATE, (_AFTER - self._since(begin)) / 2)
+
     # --- the consumer's thread ---------------------------------------------------------------------------
 
     def _consume(self) -> None:
@@ -220,11 +246,19 @@ class Executor:
             while not self._stopping.is_set():
                 self._tick = self._clock.monotonic()
                 self._step(intake, consumer)
-            intake.drain(consumer, self._drain)
+            self._let_finish(intake, consumer)
+            intake.hand_back(consumer)
         except Exception:
             logger.exception("the last runs were not waited for: this is a bug in kadence")
         finally:
+            self._drained.set()
             consumer.leave()
+
+    def _let_finish(self, intake: Intake, consumer: LogConsumer) -> None:
+        if self._stop_at is None:
+            self._stop_at = self._clock.monotonic()
+        intake.drain(consumer, self._stop_at, self._drain)
+        self._drained.set()
 
     def _step(self, intake: Intake, consumer: LogConsumer) -> None:
         try:

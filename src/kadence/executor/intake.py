@@ -11,6 +11,7 @@ from collections import deque
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from heapq import heappop, heappush
+from math import ceil
 from threading import Event
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,7 @@ from kadence.errors import KadenceError, LogError, UnreachableError
 from kadence.executor.execution import read_execution
 from kadence.executor.partition import Partition
 from kadence.executor.work import Stage, Work
+from kadence.log.topics import counted
 
 if TYPE_CHECKING:
     import asyncio
@@ -44,8 +46,9 @@ _BREATHS: Final = 50
 """So often it waits so long for room before it has the partitions paused that take it."""
 _COMPLAIN_EVERY: Final = 60_000
 _COMMIT_EVERY: Final = 1_000
-_LAST_WORDS: Final = 1.0
-"""Seconds that a run which was cancelled has to finish by itself."""
+_LAST_WORDS: Final = 1_000
+"""Milliseconds that a run which was cancelled has to say something of its own."""
+_NAMED: Final = 5
 
 
 class Intake:
@@ -63,10 +66,11 @@ class Intake:
         history: History,
         metrics: ExecutorMetrics,
         handover: float,
+        hurry: Event,
     ) -> None:
         """``group`` is as executions name it, empty for the namespace's own: another app's run in it would be lost.
 
-        ``handover``: seconds that a running handler has at a revocation.
+        ``handover``: seconds that a running handler has at a revocation. ``hurry``: once it is set, none has any.
         """
         self.consumer: LogConsumer | None = None
         self.taken = 0
@@ -81,6 +85,9 @@ class Intake:
         self._history = history
         self._metrics = metrics
         self._handover = handover
+        self._hurry = hurry
+        self._until: int | None = None
+        self._handed_back = False
         self._partitions: dict[int, Partition] = {}
         self._answers: deque[Work] = deque()
         self._again: list[tuple[int, int, Work]] = []
@@ -88,6 +95,7 @@ class Intake:
         self._pause = Event()  # never set: something to wait on
         self._breaths = 0
         self._stranger_at: int | None = None
+        self._last: list[Work] = []
         self._committed_at = clock.monotonic()
 
     @property
@@ -123,10 +131,13 @@ class Intake:
     def revoked(self, partitions: frozenset[int], lost: bool) -> None:  # noqa: FBT001  as the port has it
         """Let go of partitions: what runs may finish, what is queued is forgotten, what is finished is committed."""
         mine = [self._partitions[number] for number in sorted(partitions) if number in self._partitions]
-        works = self._let_go(mine)
-        if not lost:
-            self._wait(works, self._handover)
-        self._abandon(works)
+        if not self._handed_back:  # which has said and done all this
+            works = self._let_go(mine)
+            if not lost:
+                self._wait(works, self._handover)
+            self._abandon(works, "it was lost" if lost else f"not finished within {self._handover:g} s of a handover")
+        else:
+            works = []
         if not lost and self.consumer is not None:
             self._wait(works, 0)
             self._tell(self.consumer, mine)
@@ -134,19 +145,30 @@ class Intake:
             self._unread -= len(partition.unread or ())
             self._partitions.pop(partition.number, None)
 
-    def drain(self, consumer: LogConsumer, timeout: float) -> None:
-        """Take no more; let what runs finish for ``timeout`` seconds, and hand the rest back. The group is not left."""
-        works = self._let_go(list(self._partitions.values()))
-        self._drain(consumer, works, timeout)
-        self._abandon(works)
-        self._drain(consumer, works, _LAST_WORDS)
+    def drain(self, consumer: LogConsumer, since: int, timeout: float) -> None:
+        """Take no more, and let what runs finish until ``timeout`` seconds after ``since`` (monotonic, ms)."""
+        self._until = since + int(timeout * 1000)
+        self._last = self._let_go(list(self._partitions.values()))
+        left = max(0, ceil((self._until - self._clock.monotonic()) / 1000))
+        at_work = [work.id for work in self._last if work.stage is Stage.RUNNING and not work.answered]
+        if at_work:
+            more = f" and {len(at_work) - _NAMED} more" if len(at_work) > _NAMED else ""
+            told = counted(len(at_work), "run"), ", ".join(at_work[:_NAMED]) + more
+            logger.info("stopping: waiting up to %d s for %s: %s", left, *told)
+        self._drain(consumer, self._last, self._until, self._hurry)
+        why = "a second signal ended the waiting" if self._hurry.is_set() else f"not finished within {timeout:g} s"
+        self._abandon(self._last, why)
+
+    def hand_back(self, consumer: LogConsumer) -> None:
+        """After `drain`: give what was cut short its last words. Nothing is waited for afterwards."""
+        self._drain(consumer, self._last, self._clock.monotonic() + _LAST_WORDS, Event())
+        self._handed_back = True
         self._tell(consumer, list(self._partitions.values()))
 
-    def _drain(self, consumer: LogConsumer, works: list[Work], timeout: float) -> None:
+    def _drain(self, consumer: LogConsumer, works: list[Work], deadline: int, hurry: Event) -> None:
         """Wait until these are finished, as a member of the group that takes nothing."""
-        deadline = self._clock.monotonic() + int(timeout * 1000)
         self._settle(again=True)
-        while self._unfinished(works) and self._clock.monotonic() < deadline:
+        while self._unfinished(works) and self._clock.monotonic() < deadline and not hurry.is_set():
             try:
                 consumer.pause(consumer.assigned())
                 consumer.poll(1, _POLL)
@@ -321,15 +343,16 @@ class Intake:
     def _wait(self, works: list[Work], timeout: float) -> None:
         """Until these are finished, for ``timeout`` seconds at most."""
         deadline = self._clock.monotonic() + int(timeout * 1000)
+        deadline = deadline if self._until is None else min(deadline, self._until)
         self._settle(again=True)
-        while self._unfinished(works) and self._clock.monotonic() < deadline:
+        while self._unfinished(works) and self._clock.monotonic() < deadline and not self._hurry.is_set():
             self._pause.wait(_BREATH)
             self._settle(again=True)
 
-    def _abandon(self, works: list[Work]) -> None:
+    def _abandon(self, works: list[Work], why: str) -> None:
         left = self._unfinished(works)
         if left:
-            self._loop.call_soon_threadsafe(self._dispatcher.abandon, left)
+            self._loop.call_soon_threadsafe(self._dispatcher.abandon, left, why)
 
     @staticmethod
     def _unfinished(works: list[Work]) -> list[Work]:
