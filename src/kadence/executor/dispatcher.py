@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections import deque
 from contextvars import copy_context
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from kadence.executor.endings import CANCELLED, LATER, no_handler, out_of_time
+from kadence.executor.lag import STILL, Lag
 from kadence.executor.lanes import Lane, Pool
+from kadence.executor.overdue import Overdue
+from kadence.executor.telling import tell
 from kadence.executor.threads import Threads
 from kadence.executor.work import Cancellation, Stage
 from kadence.handlers.handler import Ending, call, call_async, make_run
 from kadence.handlers.run import Run
+from kadence.handlers.stack import stack_of_task, stack_of_thread
 from kadence.wire.outcome import failure
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
+    from types import FrameType
 
     from kadence.clock import Clock
     from kadence.executor.gate import Gate, Verdicts
@@ -36,21 +43,14 @@ WAITED: Final = 1_000
 """Milliseconds from a record's writing after which its job is looked at before it runs."""
 REPORTED: Final = 1_000
 """Milliseconds of running after which ``started`` is told of a run that nobody times."""
-_SWEEP: Final = 0.25
-LATER: Final = 10_000
-"""Milliseconds until a run comes again whose handler is not here yet: an older version is running beside a newer."""
+_SWEEP: Final = 250
+_COMPLAIN_EVERY: Final = 3_600_000
 _IN_A_ROW: Final = 100
 """Runs that do not wait before everything else in the loop has its turn."""
 _NOT_TAKEN: Final[Run[Any]] = Run(id="", job="", due=datetime.fromtimestamp(0, UTC), payload=None)
 """Stands for the run of a handler that takes none."""
-_CANCELLED: Final = Ending("failed", failure("CancelledError", "the task of the handler was cancelled"))
 ASKED_FOR: Final = frozenset({"trigger", "probe"})
 """Causes of runs that a pause does not keep."""
-
-
-def out_of_time(timeout: int) -> Ending:
-    """How a run ends that is still at work after ``timeout`` ms."""
-    return Ending("failed", failure("TimeoutError", f"it has run for longer than its timeout, {timeout / 1000:g} s"))
 
 
 class Dispatcher:
@@ -58,6 +58,7 @@ class Dispatcher:
 
     def __init__(  # noqa: PLR0913, PLR0917  all that a run meets
         self,
+        app: str,
         handlers: Mapping[str, Handler],
         clock: Clock,
         outcomes: Outcomes,
@@ -68,6 +69,7 @@ class Dispatcher:
         threads: int,
     ) -> None:
         """``gate`` None: a backlog runs whatever its job's state. The limits are of runs at a time."""
+        self._app = app
         self._loop = asyncio.get_running_loop()
         self._clock = clock
         self._outcomes = outcomes
@@ -76,12 +78,15 @@ class Dispatcher:
         self._mask = mask
         self._tasks, self._calls = Pool(concurrency), Pool(threads)
         self._threads = Threads(threads)
+        self._overdue = Overdue(self._loop, self._calls, self._tasks)
+        self._lag = Lag(clock, _SWEEP)
         self.lanes = {
             name: Lane(handler, self._tasks if handler.is_async else self._calls) for name, handler in handlers.items()
         }
         self._running: dict[Work, None] = {}  # in the order in which they began
         self._servers: set[asyncio.Task[None]] = set()
         self._serving = False
+        self._unknown: dict[str, int] = {}
         self._parked: dict[str, list[tuple[int, Work]]] = {}
         self._returned: deque[tuple[Work, Ending]] = deque()
         self._woken = False
@@ -89,7 +94,12 @@ class Dispatcher:
         """How much work is not queued or running any more, from the beginning."""
         if gate is not None:
             gate.listen(lambda found, asked: self._call_soon(self._judged, found, asked))
-        self._sweeper = self._loop.call_later(_SWEEP, self._sweep)
+        self._sweeper = self._loop.call_later(_SWEEP / 1000, self._sweep)
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can run any more, or None."""
+        return self._overdue.problem
 
     @property
     def running(self) -> int:
@@ -103,10 +113,26 @@ class Dispatcher:
             if lane is None:
                 work.stage = Stage.OVER
                 self.over += 1
-                self._answer(work, "snoozed", Ending("snoozed", until=self._clock.wall() + LATER))
+                self._put_off(work)
             else:
                 lane.pool.enter(work, lane)
         self._go_on()
+
+    def _put_off(self, work: Work) -> None:
+        """No version of the job is here: an older one is running beside a newer, or the job was taken out."""
+        theirs, job, now = work.execution.app, work.execution.firing.job, self._clock.monotonic()
+        ending = no_handler(self._app, theirs, job, self._clock.wall())
+        self._answer(work, "snoozed", ending)
+        told = self._unknown.get(job)
+        if theirs == self._app and ending.error is not None and (told is None or now - told >= _COMPLAIN_EVERY):
+            self._unknown[job] = now
+            logger.warning(
+                "run %s is put off for %d s, and again: %s; where it was taken out, run: kadence delete %s",
+                work.id,
+                LATER // 1000,
+                ending.error.message,
+                job,
+            )
 
     def forget(self, partitions: Collection[Partition]) -> None:
         """Forget what is queued of partitions that are ``gone``."""
@@ -117,12 +143,17 @@ class Dispatcher:
             forgotten += before - len(lane.waiting)
         self.over += forgotten
 
-    def abandon(self, works: Iterable[Work], why: str) -> None:
-        """Tell what is running to stop. What it comes to is nobody's failure, and no success."""
+    def abandon(self, works: Iterable[Work], why: str, *, at_the_end: bool) -> None:
+        """Tell what is running to stop. What it comes to is nobody's failure, and no success.
+
+        ``at_the_end``: of this executor, when it does not matter any more what it keeps.
+        """
         for work in works:
             if work in self._running and not work.stopped:
                 logger.info("run %s is given to another executor, which begins it anew: %s", work.id, why)
                 self._cancel(work)
+                if not at_the_end:
+                    self._overdue.told_to_stop(work)
 
     def close(self) -> None:
         """No more is run."""
@@ -222,6 +253,7 @@ class Dispatcher:
             made = make_run(handler, work.execution, deadline=deadline, cancelled=cancelled, mask=self._mask)
             if isinstance(made, Ending):
                 self._answer(work, made.status, made)
+                tell(work, made)
                 self._leave(work)
                 return None
             run = made
@@ -235,7 +267,11 @@ class Dispatcher:
 
     def _run_in_thread(self, work: Work, handler: Handler, run: Run[Any]) -> None:
         """In one of the pool's threads. Those that return at the same time wake the loop once."""
-        self._returned.append((work, call(handler, run, self._mask)))
+        if handler.timeout is not None:
+            work.thread = threading.get_ident()
+        ending = call(handler, run, self._mask)
+        work.thread = None
+        self._returned.append((work, ending))
         if not self._woken:
             self._woken = True
             self._call_soon(self._collect)
@@ -256,8 +292,12 @@ class Dispatcher:
             work.timer.cancel()
         # One that ran out of time has its outcome, and nobody waits for what it says now.
         if not work.answered and not (work.stopped and self._is_void(work, ending)):
-            ending = ending or _CANCELLED
+            ending = ending or CANCELLED
             self._answer(work, ending.status, ending)
+            if ending.status != "succeeded":
+                tell(work, ending)
+        if work.stopped:
+            self._overdue.returned(work)
         self._leave(work)
 
     @staticmethod
@@ -284,6 +324,8 @@ class Dispatcher:
         else:  # one clock tells how long it took, so that it never ends before it began
             ran = self._clock.monotonic() - work.began
             now = work.started_at + ran
+            if ran >= STILL:
+                self._lag.ended(work)
         self._outcomes.final(work, status, now, ending)
         self._metrics.ended(status, ran)
 
@@ -297,8 +339,16 @@ class Dispatcher:
     def _time_out(self, work: Work, timeout: int) -> None:
         if work.answered or work.partition.gone:
             return
-        self._answer(work, "failed", out_of_time(timeout))
+        frames: list[FrameType] = []
+        if work.task is not None:
+            frames = stack_of_task(work.task)
+        elif work.thread is not None:
+            frames = stack_of_thread(work.thread)
+        ending = out_of_time(timeout, frames, self._mask)
+        self._answer(work, "failed", ending)
+        tell(work, ending)
         self._cancel(work)
+        self._overdue.told_to_stop(work)
 
     def _cancel(self, work: Work) -> None:
         work.stopped = True
@@ -310,14 +360,15 @@ class Dispatcher:
     # --- the loop's own ----------------------------------------------------------------------------------
 
     def _sweep(self) -> None:
-        """Tell ``started`` of what has been running for a while."""
+        """Tell ``started`` of what has been running for a while, and of a loop that stood still."""
+        self._lag.look(self._running)
         before = self._clock.monotonic() - REPORTED
         for work in self._running:
             if work.began > before:
                 break
             if not work.reported and not work.answered and not work.partition.gone:
                 self._outcomes.started(work)
-        self._sweeper = self._loop.call_later(_SWEEP, self._sweep)
+        self._sweeper = self._loop.call_later(_SWEEP / 1000, self._sweep)
 
     def _call_soon(self, function: Any, *arguments: Any) -> None:  # noqa: ANN401
         """From another thread, which may outlive the loop."""

@@ -121,6 +121,7 @@ class Executor:
         self._loop.start()
         dispatcher = self._dispatcher = self._loop.call(
             lambda: Dispatcher(
+                self.app.name,
                 handlers,
                 self._clock,
                 outcomes,
@@ -227,7 +228,8 @@ class Executor:
         """Why this executor is not ready, or None."""
         if self._intake is None or self._consumer is None or self._history is None:
             return "starting"
-        return self._history.trouble or self._intake.problem
+        stuck = None if self._dispatcher is None else self._dispatcher.problem
+        return self._history.trouble or self._intake.problem or stuck
 
     def _since(self, moment: int) -> float:
         return (self._clock.monotonic() - moment) / 1000

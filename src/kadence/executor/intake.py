@@ -10,6 +10,7 @@ import logging
 from collections import deque
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from functools import partial
 from heapq import heappop, heappush
 from math import ceil
 from threading import Event
@@ -352,7 +353,8 @@ class Intake:
     def _abandon(self, works: list[Work], why: str) -> None:
         left = self._unfinished(works)
         if left:
-            self._loop.call_soon_threadsafe(self._dispatcher.abandon, left, why)
+            last = self._until is not None
+            self._loop.call_soon_threadsafe(partial(self._dispatcher.abandon, left, why, at_the_end=last))
 
     @staticmethod
     def _unfinished(works: list[Work]) -> list[Work]:

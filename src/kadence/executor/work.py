@@ -71,6 +71,8 @@ class Work:
     stopped = False
     """Whether its handler was asked to stop."""
     task: asyncio.Task[None] | None = None
+    thread: int | None = None
+    """The identifier of the thread that its handler runs in, where somebody may ask for it."""
     timer: asyncio.TimerHandle | None = None
     began = 0
     started_at: int | None = None
@@ -92,6 +94,11 @@ class Work:
         self.id = firing.run if firing.n == 1 else execution.id
         self.lane = lane
         self.partition = partition
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its handler was called and has not returned."""
+        return self.stage is Stage.RUNNING
 
     def acknowledged(self, answer: Receipt | LogError) -> None:
         """The log has answered. Called by whatever thread heard it; what follows from it is the consumer's to do."""

@@ -143,8 +143,9 @@ class App:
         """Declare the decorated function, plain or async, as what job ``name`` does; it stays what it was.
 
         It takes the `Run`, or nothing. Give one of ``cron`` (with ``timezone``), ``every``, ``at`` and ``schedule``,
-        and any other field of a JobSpec. ``concurrency``: runs of this job at once in one executor. ``ordered``: one
-        after the other, in the order of the log. Raises `ConfigurationError` and `InvalidSpecError`.
+        and any other field of a JobSpec. ``concurrency``: runs of this job at once in one executor, 1 for a job with
+        ``overlap: skip`` where it is not given. ``ordered``: one after the other, in the order of the log. Raises
+        `ConfigurationError` and `InvalidSpecError`.
         """
         _check_name(name)
         _check_limits(name, concurrency, ordered=ordered)
@@ -159,7 +160,7 @@ class App:
                 function,
                 is_async=signature.is_async(name, function),
                 takes_run=parameter is not None,
-                concurrency=1 if ordered else concurrency,
+                concurrency=1 if ordered or (spec.serial and concurrency is None) else concurrency,
                 ordered=ordered,
                 timeout=spec.timeout,
                 expires_after=spec.expires_after,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from kadence.wire.outcome import failure
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
     from kadence.domain.stimulus import Failure
     from kadence.handlers.secrets import Mask
@@ -21,7 +21,7 @@ _CUT: Final = 4_000
 
 def describe(error: BaseException, mask: Mask) -> Failure:
     """The error, masked and within the bounds of an outcome. Never raises."""
-    return failure(type_name(type(error)), _masked(message_of(error), mask), _trace(error, mask))
+    return failure(type_name(type(error)), masked(message_of(error), mask), _trace(error, mask))
 
 
 def type_name(kind: type[BaseException]) -> str:
@@ -37,7 +37,8 @@ def message_of(error: BaseException) -> str:
         return f"(its message cannot be shown: {type(broken).__name__})"
 
 
-def _masked(text: str, mask: Mask) -> str:
+def masked(text: str, mask: Mask) -> str:
+    """A text without secrets, of a bounded length."""
     return mask(text) if len(text) <= _LONGEST else mask(text[:_LONGEST])[:-_CUT] + "…\n"
 
 
@@ -47,17 +48,18 @@ def _trace(error: BaseException, mask: Mask) -> str:
         found = traceback.TracebackException(
             type(error), error, from_user_code(error.__traceback__), capture_locals=False, compact=True
         )
-        return "".join(_masked(part, mask) for part in found.format())
+        return "".join(masked(part, mask) for part in found.format())
     except BaseException as broken:  # noqa: BLE001  exceptions can be made that Python cannot print
         return f"(its traceback cannot be shown: {type(broken).__name__})"
 
 
 def from_user_code(trace: TracebackType | None) -> TracebackType | None:
     """What is left of a traceback without the frames of kadence that it begins with."""
-    while trace is not None and _is_ours(trace):
+    while trace is not None and is_ours(trace.tb_frame):
         trace = trace.tb_next
     return trace
 
 
-def _is_ours(trace: TracebackType) -> bool:
-    return str(trace.tb_frame.f_globals.get("__name__", "")).startswith("kadence.")
+def is_ours(frame: FrameType) -> bool:
+    """Whether a frame is one of kadence."""
+    return str(frame.f_globals.get("__name__", "")).startswith("kadence.")

@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from kadence.errors import ConfigurationError
-from kadence.executor.dispatcher import ASKED_FOR, LATER, WAITED, out_of_time
+from kadence.executor.dispatcher import ASKED_FOR, WAITED
+from kadence.executor.endings import no_handler, out_of_time
 from kadence.handlers.failure import from_user_code
 from kadence.handlers.handler import Ending, call, call_async, make_run
 from kadence.handlers.secrets import Mask
@@ -106,7 +107,7 @@ class Handlers:
         handler = self._handlers[app.name].get(job)
         waited = now - execution.timestamp > WAITED and execution.cause not in ASKED_FOR
         if handler is None:
-            self._answer(execution, Ending("snoozed", until=now + LATER))
+            self._answer(execution, no_handler(app.name, app.name, job, now))
         elif execution.expires is not None and execution.expires <= now:
             self._answer(execution, None)
         elif waited and not app.run_paused_backlog and (why := self._barred(job)) is not None:
