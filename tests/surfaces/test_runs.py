@@ -19,6 +19,7 @@ from kadence.domain.firing import run_id
 from kadence.domain.holds import Matches
 from kadence.domain.run import Run, RunStatus
 from kadence.errors import InvalidSpecError
+from kadence.testing.clock import ManualClock
 from kadence.view.runlog import RunLog
 from kadence.view.runs import Runs
 from tests.surfaces.commandline import data, run
@@ -40,6 +41,12 @@ class Story(Happenings):
     def __init__(self) -> None:
         self.log = a_log()
         super().__init__(self.log)
+        self.job("a", "z")
+
+    def job(self, *names: str) -> None:
+        """Jobs that their shards carry."""
+        for name in names:
+            self.raw("state", f"job/{name}".encode(), b"{}", self.place(self.run(name))[0])
 
     def run(self, job: str = "a", ago: int = 0) -> str:
         """The run that was due so many ms ago."""
@@ -120,7 +127,49 @@ def test_the_error_is_one_line(story: Story) -> None:
     assert len(table.splitlines()) == 2
 
 
+def test_of_several_executors_that_began_a_firing_the_last_one_counts(story: Story) -> None:
+    story.says(story.run(), "started", started_at=story.at(-90_000), executor="dead")
+    story.says(story.run(), "started", started_at=story.at(-30_000), executor="alive")
+    seen = story.only()
+    assert (seen.executor, seen.started_at) == ("alive", story.now - 30_000)
+    story.says(story.run(), "succeeded", finished_at=story.at())
+    assert (story.only().executor, story.only().duration) == ("alive", 30_000)
+
+
+@pytest.mark.parametrize("status", ["started", "snoozed"])
+def test_of_a_run_whose_job_is_deleted_nothing_is_still_to_come(story: Story, status: str) -> None:
+    story.says(story.run("gone"), status, started_at=story.at(-125_000), until=story.at(1))
+    seen = story.only()
+    assert (seen.status, seen.open, seen.next_at, seen.duration) == (status, False, None, None)
+    assert "so far" not in run("runs", log=story.log).stdout
+    story.job("gone")
+    assert story.only().open
+
+
 # --- one run: what its shard's owner made of it ---
+
+
+def test_the_times_shown_are_those_of_the_firing_that_is_counted(story: Story) -> None:
+    story.says(story.run(), "started", started_at=story.at(-9000), executor="pod-1")
+    story.says(story.run(), "failed", finished_at=story.at(-8000), executor="pod-1")
+    story.record(story.run(), RunStatus.FIRED, n=2, attempt=2)
+    seen = story.only()
+    assert (seen.status, seen.attempts, seen.n) == ("fired", 2, 2)
+    assert (seen.fired_at, seen.started_at, seen.executor, seen.duration) == (story.now, None, None, None)
+    waiting = {"next_at": story.now + 1, "started": story.now - 500}
+    story.record(story.run(), RunStatus.FAILED, n=2, attempt=2, **waiting)
+    seen = story.only()  # its outcome came after the outcomes were read
+    assert (seen.status, seen.attempts, seen.started_at, seen.executor) == ("failed", 2, story.now - 500, None)
+    story.says(f"{story.run()}#2", "failed", started_at=story.at(-600), finished_at=story.at(), executor="pod-2")
+    seen = story.only()
+    assert (seen.attempts, seen.started_at, seen.duration, seen.executor) == (2, story.now - 600, 600, "pod-2")
+
+
+def test_an_event_of_more_attempts_than_were_seen_lends_them_no_times(story: Story) -> None:
+    story.says(story.run(), "failed", started_at=story.at(-9000), finished_at=story.at(-8000), executor="pod-1")
+    story.event(story.run(), "run_failed", status="timed_out", attempts=2)
+    seen = story.only()
+    assert (seen.attempts, seen.started_at, seen.executor) == (2, None, None)
 
 
 def test_a_failed_run_that_is_tried_again_says_when(story: Story) -> None:
@@ -315,7 +364,7 @@ class Followed:
 
     def read(self, limit: int, timeout: float) -> list[Record]:
         found = self._reader.read(limit, 0)
-        if not found and timeout >= 1:  # waiting for news
+        if not found and timeout > 0.5:  # waiting for news
             if not self._script:
                 raise KeyboardInterrupt
             self._script.pop(0)()
@@ -367,6 +416,48 @@ def test_following_shows_each_attempt_once_as_it_ends(story: Story) -> None:
         [one, "failed", "2"],
         [story.run("z"), "lost", "1"],
     ]
+
+
+def failing(story: Story) -> list[Any]:
+    """A run whose second attempt times out, and whose third fails for good."""
+    one, error = story.run(), {"type": "E", "message": "no"}
+    again = {"next_at": story.now + 10_000}
+    return [
+        lambda: story.says(one, "failed", error=error),
+        lambda: story.record(one, RunStatus.FAILED, **again),
+        lambda: story.record(one, RunStatus.FIRED, n=2, attempt=2),
+        lambda: story.record(one, RunStatus.TIMED_OUT, n=2, attempt=2, **again),
+        lambda: story.record(one, RunStatus.FIRED, n=3, attempt=3),
+        lambda: story.says(f"{one}#3", "failed", error=error),
+        lambda: story.record(one, RunStatus.FAILED, n=3, attempt=3, settled_at=story.now),
+        lambda: story.event(one, "run_failed", status="failed", attempts=3, error=error),
+    ]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_following_tells_a_failure_that_is_tried_again_from_a_final_one(story: Story, *, at_once: bool) -> None:
+    steps = failing(story)
+    script = [lambda: [step() for step in steps]] if at_once else steps
+    told = [json.loads(line) for line in follow(story, script, "-o", "json")]
+    assert [(one["status"], one["attempts"], one["open"]) for one in told] == [
+        ("failed", 1, True),
+        ("timed_out", 2, True),
+        ("failed", 3, False),
+    ]
+    assert at_once or [one["next_at"] is None for one in told] == [False, False, True]
+
+
+def test_a_failure_of_which_its_owner_says_nothing_is_told_after_a_while(story: Story) -> None:
+    clock = ManualClock()
+    with RunLog(story.log, NS, Matches(()), clock=clock) as runs:
+        assert runs.recent() == []
+        story.says(story.run(), "failed")
+        for _ in range(3):
+            assert runs.poll(0) == []
+        clock.advance("2s")
+        assert [one.status for one in runs.poll(0)] == ["failed"]
+        story.record(story.run(), RunStatus.FAILED, settled_at=story.now)
+        assert [one for _ in range(3) for one in runs.poll(0)] == []
 
 
 def test_following_as_json_is_one_object_a_line_of_those_asked_for(story: Story) -> None:

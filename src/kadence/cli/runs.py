@@ -75,12 +75,19 @@ def _follow(invocation: Invocation, runs: RunLog, shown: Sequence[RunView], *, f
         _print_lines(shown)
     else:
         print_rows(columns, [_HEADINGS, *rows])
-    while True:
-        news = [run for run in runs.poll(_WAIT) if run.failed or not failed]
+
+    def tell(found: Sequence[RunView]) -> None:
+        news = [run for run in found if run.failed or not failed]
         if output == "json":
             _print_lines(news)
         else:
             print_rows(columns, [_row(run, invocation.clock.wall()) for run in news])
+
+    try:
+        while True:
+            tell(runs.poll(_WAIT))
+    finally:
+        tell(runs.kept_back())
 
 
 def _print_lines(runs: Iterable[RunView]) -> None:

@@ -48,10 +48,15 @@ def keep(outcome: Outcome) -> Said:
 
 @dataclass(slots=True)
 class HeardFiring:
-    """What executors said of one firing: that it started, and how it ended, each as it was said first."""
+    """What executors said of one firing: who began it last (it may be handed over), and how it ended, as said first."""
 
     started: Said | None = None
     final: Said | None = None
+
+    @property
+    def executor(self) -> str | None:
+        """Who ran it, or runs it."""
+        return next((one.executor for one in (self.final, self.started) if one and one.executor), None)
 
 
 @dataclass(slots=True)
@@ -62,8 +67,8 @@ class Heard:
     firings: dict[int, HeardFiring] = field(default_factory=dict)
     end: RunEnd | None = None
     record: Run | None = None
-    told: int = 0
-    """Which firing's end was told last."""
+    told: tuple[int, RunStatus] | None = None
+    """Which firing's end was told last, and as what."""
 
 
 class Verdict(NamedTuple):
@@ -76,20 +81,24 @@ class Verdict(NamedTuple):
     open: bool = False
 
 
-def judge(heard: Heard) -> Verdict | None:
-    """What is so: the owner's word where it has one that is not older than the newest outcome, else the outcome's."""
+def judge(heard: Heard, *, gone: bool = False) -> Verdict | None:
+    """What is so: the owner's word where it has one that is not older than the newest outcome, else the outcome's.
+
+    ``gone``: there is no such job any more, so that nothing is still to come of what only executors told.
+    """
     record, end = heard.record, heard.end
     told = _told(heard)
     if record is not None and record.settled_at is not None:
         error = record.error or (end.error if end else None) or (told.error if told else None)
-        return Verdict(record.status, record.settled_at, error)
+        # The owner's record keeps the error of an earlier attempt.
+        return Verdict(record.status, record.settled_at, None if record.status is RunStatus.SUCCEEDED else error)
     if end is not None:
         status, error = end.status, end.error or (told.error if told else None)
         if status is None:  # the event of a failed run: where no outcome told of the failure, time did
             status = RunStatus.FAILED if _failed_before(heard, end.at) else RunStatus.TIMED_OUT
         return Verdict(status, end.at, error)
     if record is None or (told is not None and _is_behind(record, heard)):
-        return told
+        return told._replace(open=False, next_at=None) if told is not None and gone else told
     at = max(record.fired, record.started or 0, told.at if told else 0)
     begun = record.status is RunStatus.FIRED and told is not None and told.status is RunStatus.STARTED
     status = RunStatus.STARTED if begun else record.status
@@ -118,6 +127,32 @@ def _failed_before(heard: Heard, at: int) -> bool:
     return any(one is not None and one.status is RunStatus.FAILED and one.at <= at for one in finals)
 
 
+def newest_of(heard: Heard) -> int:
+    """The number of the newest firing that anybody told of: times and executor shown are its own, or none."""
+    record = heard.record
+    if record is not None and record.settled_at is not None:
+        return record.n
+    ended = (heard.end.attempts or 1) if heard.end else 1
+    return max([*heard.firings, record.n if record else 1, ended])
+
+
+def is_decided(heard: Heard, n: int) -> bool:
+    """Whether its owner has said what follows from the end of the n-th firing: another one, or nothing."""
+    record = heard.record
+    if heard.end is not None or max(heard.firings, default=0) > n:
+        return True
+    return record is not None and (
+        record.n > n or record.settled_at is not None or (record.n == n and record.next_at is not None)
+    )
+
+
+def as_of(heard: Heard, n: int) -> Heard:
+    """What was heard up to the end of the n-th firing."""
+    firings = {number: firing for number, firing in heard.firings.items() if number <= n}
+    record = heard.record if heard.record is not None and heard.record.n <= n else None
+    return Heard(heard.job, firings, heard.end if newest_of(heard) == n else None, record)
+
+
 def attempts_of(heard: Heard) -> int:
     """Those that its owner counted, or those that were seen: a snooze uses up none."""
     seen = sum(
@@ -142,7 +177,7 @@ class Spell(NamedTuple):
 def spell_of(firing: HeardFiring, record: Run | None, over: int | None) -> Spell:
     """When a firing was worked on: both ends by the executor's clock, or both by the broker's.
 
-    ``over``: when (broker time) the run ended; None: it has not.
+    ``record``: its owner's, if that is about this firing. ``over``: when (broker time) the run ended; None: it has not.
     """
     started, final = firing.started, firing.final
     if final is not None:
