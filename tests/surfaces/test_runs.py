@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from kadence.cli.context import Invocation
 from kadence.cli.main import cli
-from kadence.cli.runs import duration_text
+from kadence.cli.runtable import duration_text
 from kadence.client import Client
 from kadence.clock import SystemClock
 from kadence.domain.duration import format_time
@@ -177,7 +177,8 @@ def test_a_failed_run_that_is_tried_again_says_when(story: Story) -> None:
     story.record(story.run(), RunStatus.FAILED, next_at=story.now + 10_000, error="E: no")
     seen = story.only()
     assert (seen.status, seen.open, seen.next_at) == ("failed", True, story.now + 10_000)
-    assert f"E: no; again at {story.at(10_000)}" in run("runs", "--failed", log=story.log).stdout
+    shown = run("runs", "--failed", log=story.log).stdout.splitlines()[1]
+    assert shown.endswith(f"  again at {story.at(10_000)}  E: no")
 
 
 def test_an_owners_record_that_is_behind_says_nothing(story: Story) -> None:
@@ -238,11 +239,12 @@ def test_a_record_that_is_taken_away_leaves_what_else_is_known(story: Story) -> 
 # --- which runs ---
 
 
-def test_the_run_that_was_heard_of_last_is_last(story: Story) -> None:
-    for job, ago in (("b", 0), ("a", 5000), ("c", 1000)):
-        story.says(story.run(job, ago), "succeeded")
-    story.says(story.run("b"), "succeeded")
-    assert [one.job for one in sorted(story.look(), key=lambda one: one.at)] == [one.job for one in story.look()]
+def test_the_run_that_was_begun_last_is_last(story: Story) -> None:
+    for job, ago in (("b", 3000), ("a", 5000), ("c", 1000)):
+        story.says(story.run(job), "succeeded", started_at=story.at(-ago), finished_at=story.at())
+    story.remembers(Run(story.run("z"), story.now, "schedule", story.now - 2000))
+    assert [one.job for one in story.look()] == ["a", "b", "z", "c"]
+    assert [one["job"] for one in data("runs", log=story.log)] == ["a", "b", "z", "c"]
 
 
 def test_names_and_globs_choose_and_names_alone_read_their_shards_alone(story: Story) -> None:
@@ -302,6 +304,68 @@ def test_the_client_reads_runs(story: Story) -> None:
         assert client.runs(since=story.at(HOUR)) == ()
         with pytest.raises(InvalidSpecError):
             client.runs(["[a"])
+
+
+# --- the table, and what is said beside it ---
+
+HANDLER = """
+- {name: bill, schedule: {every: 1s}, target: {headers: {kadence-app: billing}}, overlap: skip}
+- {name: plain, schedule: {every: 1s}}
+- {name: rare, schedule: {every: 1000d}}
+"""
+
+
+def test_a_run_that_succeeded_shows_no_error_of_an_earlier_attempt(story: Story) -> None:
+    story.says(story.run(), "failed", error={"type": "E", "message": "no"})
+    story.says(f"{story.run()}#2", "succeeded")
+    story.record(story.run(), RunStatus.SUCCEEDED, n=2, attempt=2, settled_at=story.now, error="E: no")
+    assert (story.only().status, story.only().error) == ("succeeded", None)
+
+
+def test_a_run_that_waits_for_its_job_says_so(story: Story) -> None:
+    with Owner(story.log):
+        assert run("apply", "-f", "-", log=story.log, text=HANDLER).exit_code == 0
+        assert run("pause", "bill", log=story.log).exit_code == 0
+    for name in ("bill", "bill!probe-1", "plain"):
+        one = story.run(name) if "!" not in name else name
+        story.record(one, RunStatus.FAILED, next_at=story.now - 60_000)
+    lines = {line.split()[0]: line for line in run("runs", log=story.log).stdout.splitlines()[1:]}
+    assert "when the job runs again" in lines[story.run("bill")]
+    again = f"again at {story.at(-60_000)}"
+    assert (again in lines["bill!probe-1"], again in lines[story.run("plain")]) == (True, True)
+
+
+def test_a_name_that_is_no_job_is_refused_before_anything_is_shown(story: Story) -> None:
+    story.says(story.run(), "succeeded")
+    for follow in ([], ["--follow"]):
+        result = run("runs", "a", "nosuch", *follow, log=story.log)
+        assert (result.exit_code, result.stdout) == (3, "")
+
+
+def test_runs_that_nobody_begins_point_to_who_should(story: Story) -> None:
+    with Owner(story.log):
+        assert run("apply", "-f", "-", log=story.log, text=HANDLER).exit_code == 0
+    for job, ago in (("bill", 125_000), ("bill", 40_000), ("plain", 50_000), ("rare", 20_000)):
+        story.remembers(Run(story.run(job, ago), story.now, "trigger", story.now - ago))
+    result = run("runs", log=story.log)
+    assert result.stderr == (
+        f"kadence: 2 runs wait since {story.at(-125_000)}: is an executor of app billing running?\n"
+        f"kadence: 1 run waits since {story.at(-50_000)}: job plain has runs that nobody reports on\n"
+    )
+    assert "waits 2m5s" in result.stdout
+
+
+def test_jobs_that_were_due_and_of_which_nothing_is_heard_are_named(story: Story) -> None:
+    clock = ManualClock(datetime.fromtimestamp(story.now // 1000, UTC))
+    with Owner(story.log):
+        assert run("apply", "-f", "-", log=story.log, text=HANDLER).exit_code == 0
+    clock.advance("50s")
+    invocation = Invocation(namespace=NS, log=story.log, clock=clock)
+    for names, told in (((), True), (("plain",), True), (("rare",), False)):
+        result = CliRunner().invoke(cli, ["runs", *names], obj=invocation, catch_exceptions=False)
+        assert ("job plain has runs that nobody reports on" in result.stderr) == told
+        assert ("app billing" in result.stderr) == (told and not names)
+        assert "rare has" not in result.stderr
 
 
 # --- garbage ---
@@ -418,6 +482,23 @@ def test_following_shows_each_attempt_once_as_it_ends(story: Story) -> None:
     ]
 
 
+def test_following_says_once_that_no_broker_answers(story: Story) -> None:
+    def away(*, gone: bool) -> None:
+        for shard in range(3):
+            story.log.set_available(f"{NS}.outcomes", shard, available=not gone)
+
+    nothing = [lambda: None] * 12
+    script = [lambda: away(gone=True), *nothing, lambda: away(gone=False), *nothing]
+    log: Any = FollowedLog(story.log, script)
+    result = CliRunner().invoke(cli, ["runs", "--follow"], obj=Invocation(namespace=NS, log=log))
+    assert result.stderr == "kadence: no broker answers; waiting for one\nkadence: a broker answers again\n"
+
+
+def test_following_an_empty_log_leaves_room_for_what_comes(story: Story) -> None:
+    head, line = follow(story, [lambda: story.says(story.run("a-job-of-some-len"), "succeeded", executor="pod-1234")])
+    assert [head.index(title) for title in ("STATUS", "EXECUTOR")] == [line.index("succeeded"), line.index("pod-1234")]
+
+
 def failing(story: Story) -> list[Any]:
     """A run whose second attempt times out, and whose third fails for good."""
     one, error = story.run(), {"type": "E", "message": "no"}
@@ -467,7 +548,7 @@ def test_following_as_json_is_one_object_a_line_of_those_asked_for(story: Story)
         lambda: story.says(story.run("other"), "failed"),
         lambda: story.raw("outcomes", b"a", b"{", story.place(story.run())[0]),
     ]
-    lines = follow(story, script, "a", "--failed", "-o", "json")
+    lines = follow(story, script, "[a]", "--failed", "-o", "json")
     assert [(json.loads(line)["run"], json.loads(line)["status"]) for line in lines] == [(story.run("a"), "failed")]
 
 

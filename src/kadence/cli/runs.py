@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
 from kadence.cli.context import Invocation, connection_options
-from kadence.cli.output import note, print_json, print_json_line, print_rows, print_table, widths
+from kadence.cli.following import Lines, Rows, follow_runs
+from kadence.cli.output import note, print_json, print_table
+from kadence.cli.runtable import HEADINGS, row
+from kadence.cli.signs import warn_of_silence
 from kadence.cli.values import DURATION, output_option
-from kadence.domain.duration import format_duration, format_time
-from kadence.domain.run import RunStatus
+from kadence.cli.waiting import hint_at_silence, hint_at_waiting, waiting
+from kadence.domain.duration import format_time
 from kadence.log.topics import counted
-from kadence.view.documents import run_document, time_text
-from kadence.view.runlog import RunLog, is_glob
+from kadence.view.documents import run_document
+from kadence.view.runlog import is_glob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from kadence.cli.values import Output
     from kadence.client import Client
+    from kadence.view import JobView
     from kadence.view.runs import RunView
-
-_HEADINGS: Final = ("RUN", "STATUS", "ATTEMPTS", "STARTED", "DURATION", "EXECUTOR", "ERROR")
-_WAIT: Final = 1.0  # seconds; how soon Ctrl-C is heard
-_SECOND: Final = 1_000
-_MINUTE: Final = 60_000
 
 
 @click.command
@@ -51,81 +50,36 @@ def runs_command(
     """Show how runs went, the newest last: status, attempts, duration, error; those under way, too."""
     now = invocation.clock.wall()
     with invocation.client() as client, client.run_log(names, since=max(0, now - since)) as runs:
-        found = [run for run in runs.recent() if run.failed or not failed]
+        heard = runs.recent()
+        found = [run for run in heard if run.failed or not failed]
         shown = found[-limit:]
+        quiet = _quiet(client, names, found)  # raises where one is no job: before anything is shown
         if len(found) > limit:
             note(f"the newest {limit} of {len(found)} runs are shown; --limit N shows more")
         if runs.unreadable:
             note(f"left out {counted(runs.unreadable, 'record')} of {client.namespace}.outcomes: not about a run")
+        for job in () if follow else quiet:
+            kind = "failed run" if failed else "run"
+            note(f"job {job.name} had no {kind} since {format_time(now - since)}; --since DURATION looks further back")
+        late = waiting(heard, now)
+        wanted = {run.job for run in late} | {run.job for run in shown if run.next_at is not None}
+        jobs = client.known(wanted) if wanted else {}
+        hint_at_waiting(late, jobs)
+        if not heard:
+            silent = quiet if names else client.list(names=names)
+            warn_of_silence(silent, client.namespace, now)
+            hint_at_silence(silent, now - since, now)
         if follow:
+            printer = Lines(shown) if output == "json" else Rows(invocation, client, names, shown, jobs)
             with suppress(KeyboardInterrupt):  # which is how it ends
-                _follow(invocation, runs, shown, failed=failed, output=output)
-            return
-        if output == "json":
+                follow_runs(runs, printer, failed=failed)
+        elif output == "json":
             print_json([run_document(run) for run in shown])
         else:
-            print_table(_HEADINGS, [_row(run, now) for run in shown])
-        _explain_silence(client, names, found, now - since, kind="failed run" if failed else "run")
+            print_table(HEADINGS, [row(run, jobs, now) for run in shown])
 
 
-def _follow(invocation: Invocation, runs: RunLog, shown: Sequence[RunView], *, failed: bool, output: Output) -> None:
-    rows = [_row(run, invocation.clock.wall()) for run in shown]
-    columns = widths(_HEADINGS, rows)
-    if output == "json":
-        _print_lines(shown)
-    else:
-        print_rows(columns, [_HEADINGS, *rows])
-
-    def tell(found: Sequence[RunView]) -> None:
-        news = [run for run in found if run.failed or not failed]
-        if output == "json":
-            _print_lines(news)
-        else:
-            print_rows(columns, [_row(run, invocation.clock.wall()) for run in news])
-
-    try:
-        while True:
-            tell(runs.poll(_WAIT))
-    finally:
-        tell(runs.kept_back())
-
-
-def _print_lines(runs: Iterable[RunView]) -> None:
-    for run in runs:
-        print_json_line(run_document(run))
-
-
-def _row(run: RunView, now: int) -> tuple[str, ...]:
-    again = "" if run.next_at is None else f"again at {format_time(run.next_at)}"
-    return (
-        run.run,
-        run.status,
-        str(run.attempts),
-        time_text(run.started_at) or "-",
-        _length(run, now),
-        run.executor or "-",
-        "; ".join(part for part in (run.error, again) if part),
-    )
-
-
-def _length(run: RunView, now: int) -> str:
-    if run.duration is not None:
-        return duration_text(run.duration)
-    if run.status is RunStatus.STARTED and run.started_at is not None:
-        return f"{duration_text(max(0, now - run.started_at))} so far"
-    return "-"
-
-
-def duration_text(duration: int) -> str:
-    """A duration (ms) as a person wants it: ``250ms``, ``1.2s``, ``3m20s``."""
-    if duration < _SECOND:
-        return f"{duration}ms"
-    return f"{duration / _SECOND:.1f}s" if duration < _MINUTE else format_duration(duration // _SECOND * _SECOND)
-
-
-def _explain_silence(client: Client, names: Sequence[str], found: Sequence[RunView], since: int, *, kind: str) -> None:
-    """Say of which jobs there is nothing; one that does not exist is an error."""
-    silent = [name for name in dict.fromkeys(names) if not is_glob(name) and all(run.job != name for run in found)]
-    for name in silent:
-        client.get(name)
-        note(f"job {name} had no {kind} since {format_time(since)}; --since DURATION looks further back")
+def _quiet(client: Client, names: Sequence[str], found: Sequence[RunView]) -> list[JobView]:
+    """The jobs that were named and of which there is nothing; raises `NotFoundError` for one that is none."""
+    heard = {run.job for run in found}
+    return [client.get(name) for name in dict.fromkeys(names) if not is_glob(name) and name not in heard]

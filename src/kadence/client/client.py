@@ -301,6 +301,10 @@ class Client(History):
         waits = "; a pause waits for one of that name" if name in view.pauses else ""
         raise NotFoundError(f"there is no job {name} in namespace {self.namespace}{waits}")
 
+    def known(self, names: Collection[str]) -> Mapping[str, JobView]:
+        """Those of these jobs that there are; only their shards are read."""
+        return self._look(names).jobs
+
     def list(
         self, *, names: Iterable[str] = (), tags: Iterable[str] = (), states: Iterable[str] = ()
     ) -> tuple[JobView, ...]:

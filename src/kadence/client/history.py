@@ -47,7 +47,7 @@ class History(Records, ABC):
     def runs(
         self, names: Iterable[str] = (), *, since: Time | timedelta = _HOUR, failed: bool = False
     ) -> tuple[RunView, ...]:
-        """The runs of some jobs (names and globs; none: all), the one heard of last at the end.
+        """The runs of some jobs (names and globs; none: all), the one begun last at the end.
 
         ``since``: only those that are under way, or were heard of since an instant, or for so long. ``failed``: only
         those that failed, timed out or were lost.

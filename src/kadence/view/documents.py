@@ -112,6 +112,7 @@ def run_document(run: RunView) -> Document:
         "open": run.open,
         "attempts": run.attempts,
         "n": run.n,
+        "fired_at": time_text(run.fired_at),
         "started_at": time_text(run.started_at),
         "finished_at": time_text(run.finished_at),
         "duration_seconds": None if run.duration is None else run.duration / 1000,

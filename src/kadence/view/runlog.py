@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Self
 from kadence.clock import SystemClock
 from kadence.domain.partition import partition_for
 from kadence.domain.run import RunStatus
-from kadence.errors import OffsetOutOfRangeError
+from kadence.errors import OffsetOutOfRangeError, UnreachableError
 from kadence.log.port import EARLIEST
 from kadence.log.topics import ANSWER_SECONDS, STATE, shard_count
 from kadence.view.reading import Deadline, read_through
@@ -28,6 +28,7 @@ _RUN: Final = b"run/"
 _JOB: Final = b"job/"
 _ORDER: Final = ("outcomes", STATE.suffix, "events")
 _BATCH: Final = 1_000
+_ASK: Final = 3.0  # seconds
 _REMEMBERED: Final = 10 * 60_000  # ms; while following, an outcome that comes twice is not told twice for so long
 
 
@@ -69,6 +70,8 @@ class RunLog:
         self._telling = Telling(self._runs, self._clock)
         self._ends: dict[str, dict[int, int]] = {}
         self._reader: LogReader = log.reader()
+        # A reader's questions wait behind its fetches.
+        self._asker: LogReader = log.reader()
 
     @property
     def unreadable(self) -> int:
@@ -111,6 +114,15 @@ class RunLog:
             self._runs.forget(records[-1].timestamp - _REMEMBERED)
         return [one for one in news if self._is_wanted(one)]
 
+    def answers(self) -> bool:
+        """Whether the brokers do, for all of the outcomes: a reader itself waits for them without a word."""
+        try:
+            for shard in self._shards:
+                self._asker.bounds(f"{self._namespace}.outcomes", shard, _ASK)
+        except UnreachableError:
+            return False
+        return True
+
     def kept_back(self) -> list[RunView]:
         """The failed attempts that wait for their owner's word, told without it."""
         return [one for one in self._telling.overdue(all_of_it=True) if self._is_wanted(one)]
@@ -148,3 +160,4 @@ class RunLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._reader.close()
+        self._asker.close()

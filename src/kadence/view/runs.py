@@ -39,8 +39,8 @@ class RunView:
     """One run. Instants in ms since the epoch, ``duration`` in ms.
 
     ``n`` counts its firings, ``attempts`` those that used up an attempt, as far as they were seen. ``fired_at`` (by its
-    owner's record), ``started_at``, ``finished_at`` and ``executor`` are those of the newest firing, None where they are
-    not known of that one; where the executor told no times, they are broker time. ``next_at``: when it is fired again.
+    owner's record), ``started_at``, ``finished_at`` and ``executor`` are those of the newest firing, None where not
+    known of that one; where the executor told no times, they are broker time. ``next_at``: when it is fired again.
     ``open``: something of it is still to come. ``at``: when it was last heard of (broker time).
     """
 
