@@ -29,6 +29,8 @@ JOBS = """
 - {name: same, schedule: {every: 1h}, managed_by: billing, revision: 3, target: {headers: {kadence-app: billing}}}
 - {name: theirs, schedule: {every: 1h}, managed_by: shipping}
 - {name: newer, schedule: {every: 1h}, managed_by: billing, revision: 4}
+- {name: old, schedule: {every: 1h}, managed_by: billing, revision: 2}
+- {name: to-come, schedule: {every: 1h}, managed_by: billing, revision: 4}
 """
 
 
@@ -58,10 +60,13 @@ def test_a_plan_as_a_table(log: MemoryLog) -> None:
     assert result.stdout.splitlines() == [
         "JOB     WHAT       FIELDS",
         "new     created",
-        "other   changed    schedule, timeout, target.headers, managed_by, revision",
+        "other   changed    "
+        + "schedule: every 2h -> every 1h, timeout: 5m -> none, "
+        + 'target.headers: none -> {"kadence-app":"billing"}, managed_by: none -> billing, revision: none -> 3',
         "same    unchanged",
         "theirs  foreign    it is managed by shipping",
         "newer   stale      revision 3 is older than 4, which is in force",
+        "old     kept       not in the app any more; it goes on firing: kadence delete old --namespace ns",
     ]
     assert result.stderr == (
         "kadence: warning: job theirs is left alone: it is managed by shipping; give one of the two another name, or "
@@ -78,11 +83,19 @@ def test_a_plan_as_json(log: MemoryLog) -> None:
         ("same", "unchanged"),
         ("theirs", "foreign"),
         ("newer", "stale"),
+        ("old", "kept"),
     ]
     assert shown[1] == {
         "name": "other",
         "what": "changed",
         "fields": ["schedule", "timeout", "target.headers", "managed_by", "revision"],
+        "changes": {
+            "schedule": [{"every": "2h"}, {"every": "1h"}],
+            "timeout": ["5m", None],
+            "target.headers": [None, {"kadence-app": "billing"}],
+            "managed_by": [None, "billing"],
+            "revision": [None, 3],
+        },
         "why": None,
     }
     assert shown[3]["why"] == "it is managed by shipping"

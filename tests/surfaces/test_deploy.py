@@ -106,12 +106,33 @@ def test_a_pause_is_not_touched() -> None:
         assert client.get("tick").state == "paused"
 
 
-def test_what_the_program_no_longer_has_stays() -> None:
+def test_what_the_program_no_longer_has_stays(caplog: pytest.LogCaptureFixture) -> None:
     log = a_log()
     with Owner(log), a_client(log) as client:
         client.deploy({**HOURLY, "tock": {"schedule": {"every": "1h"}}}, "billing")
-        client.deploy(HOURLY, "billing")
+        with caplog.at_level(logging.WARNING, "kadence.client"):
+            done = client.deploy(HOURLY, "billing")
         assert client.status().jobs.keys() == {"tick", "tock"}
+        assert [(step.name, step.what) for step in done.plan.kept] == [("tock", "kept")]
+        client.deploy({**HOURLY, "tock": {"schedule": {"every": "1h"}, "revision": 2}}, "billing")
+        assert client.plan(HOURLY, "billing").kept == ()
+    assert [record.getMessage() for record in caplog.records] == [
+        "job tock is not in the app any more; it goes on firing: kadence delete tock --namespace ns"
+    ]
+
+
+def test_a_plan_tells_values_that_are_short() -> None:
+    log = a_log()
+    with Owner(log), a_client(log) as client:
+        client.deploy({"tick": BEFORE}, "billing")
+        after = {**BEFORE, "retry": {"attempts": 5, "delay": "10s"}, "payload": "x" * 99, "tags": None, "jitter": None}
+        [step] = client.plan({"tick": {name: value for name, value in after.items() if value}}, "billing").steps
+    assert [(one.field, one.old, one.new) for one in step.changes if one.small] == [
+        ("jitter", "1s", None),
+        ("retry.attempts", 3, 5),
+        ("tags", ["a", "b"], None),
+    ]
+    assert [one.field for one in step.changes if not one.small] == ["payload"]
 
 
 def test_a_job_of_somebody_elses_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from kadence.cli.context import Invocation, connection_options
-from kadence.cli.output import note, print_json, print_table
+from kadence.cli.output import note, print_json, print_table, schedule_text
 from kadence.cli.values import output_option
+from kadence.domain.spec import compact_json
 
 if TYPE_CHECKING:
     from kadence.cli.values import Output
     from kadence.client import Plan, Step
+    from kadence.client.differing import Change
 
 
 @click.command
@@ -38,9 +40,9 @@ def plan_command(
     with invocation.client() as client:
         plan = client.plan(app.specs(), app.name)
     if output == "json":
-        print_json([_document(step) for step in plan.steps])
+        print_json([_document(step) for step in (*plan.steps, *plan.kept)])
     elif handlers:
-        print_table(("JOB", "WHAT", "FIELDS"), [_row(step) for step in plan.steps])
+        print_table(("JOB", "WHAT", "FIELDS"), [_row(step) for step in (*plan.steps, *plan.kept)])
     for sentence in plan.warnings():
         note(f"warning: {sentence}")
     note(_summary(app.name, plan))
@@ -49,11 +51,35 @@ def plan_command(
 
 
 def _document(step: Step) -> dict[str, object]:
-    return {"name": step.name, "what": step.what, "fields": list(step.fields), "why": step.why}
+    return {
+        "name": step.name,
+        "what": step.what,
+        "fields": list(step.fields),
+        "changes": {change.field: [change.old, change.new] for change in step.changes if change.small},
+        "why": step.why,
+    }
 
 
 def _row(step: Step) -> tuple[str, str, str]:
-    return step.name, step.what, step.why or ", ".join(step.fields)
+    return step.name, step.what, step.why or ", ".join(map(_told, step.changes))
+
+
+def _told(change: Change) -> str:
+    if not change.small:
+        return change.field
+    return f"{change.field}: {_value(change.field, change.old)} -> {_value(change.field, change.new)}"
+
+
+def _value(field: str, value: object) -> str:
+    match value:
+        case None:
+            return "none"
+        case str() | int() | float():
+            return str(value)
+        case _ if field == "schedule":
+            return schedule_text(value)
+        case _:
+            return compact_json(value).decode()
 
 
 def _summary(app: str, plan: Plan) -> str:

@@ -180,10 +180,11 @@ class Client(History):
     ) -> Deployed:
         """Create and change the jobs of one program (an app's ``specs()``), writing only what differs from what is so.
 
-        Nothing is deleted, and no pause is touched. A job that is managed by somebody else is left alone, with a
-        warning of the logger ``kadence.client``; ``strict``: raises `ConfigurationError`, and nothing is written.
-        Where a newer ``revision`` is in force, it stays. Nobody has to have confirmed it after ``wait``: it is
-        recorded then. Raises `InvalidSpecError`, and `RejectedError` where a shard refused a record that is not stale.
+        Nothing is deleted, and no pause is touched. A job that is managed by somebody else is left alone, and so is one
+        that the program has no longer, with a warning of the logger ``kadence.client``; ``strict``: raises
+        `ConfigurationError` for somebody else's, and nothing is written. Where a newer ``revision`` is in force, it
+        stays. Nobody has to have confirmed it after ``wait``: it is recorded then. Raises `InvalidSpecError`, and
+        `RejectedError` where a shard refused a record that is not stale.
         """
         wanted = deploy.wanted_specs(specs, managed_by, self.namespace)
         plan = self._plan(wanted) if wanted else Plan(())
@@ -191,14 +192,14 @@ class Client(History):
             deploy.refuse_foreign(plan)
         signature = Signature(self.by)
         writing = [commands.put(step.name, wanted[step.name], self.namespace, signature) for step in plan.changes]
-        for sentence in (*plan.warnings(), *unheeded(writing)):
+        for sentence in (*plan.warnings(), *plan.kept_warnings(), *unheeded(writing)):
             _log.warning("%s", sentence)
         plan, done = deploy.as_it_came_out(plan, self.submit(writing, wait=wait))
         raise_for([one for one in done if one.fate == "rejected"])
         return Deployed(plan, done)
 
     def _plan(self, wanted: Mapping[str, Mapping[str, object]]) -> Plan:
-        return deploy.make_plan(self._look(set(wanted)), wanted)
+        return deploy.make_plan(self._look(), wanted)  # all of it: what is not wanted any more, too
 
     def delete(self, name: str, *, wait: Wait = True) -> Written:
         """Remove a job's definition and its pause. ``found`` says whether there was either."""

@@ -3,38 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, Literal
 
 from kadence.client import commands
+from kadence.client.differing import differing
 from kadence.domain.plain import plain_mapping
 from kadence.domain.spec import JobSpec, parse_spec
 from kadence.errors import ConfigurationError, InvalidSpecError
+from kadence.log.topics import namespace_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from kadence.client.commands import Spec
+    from kadence.client.differing import Change
     from kadence.client.written import Written
     from kadence.view import JobView, View
 
-What = Literal["created", "changed", "unchanged", "stale", "foreign"]
-"""``stale``: a newer revision is in force. ``foreign``: a job of that name is managed by somebody else."""
+What = Literal["created", "changed", "unchanged", "stale", "foreign", "kept"]
+"""``stale``: a newer revision is in force. ``foreign``: a job of that name is managed by somebody else. ``kept``: it is
+not among those given, but managed by the same program, and goes on as it is."""
 
 _STALE: Final = "stale"
 """How a shard begins to say that it refused a record because a newer one is in force."""
-_NEVER_COMPARED: Final = frozenset({"paused"})
-"""Read when a job is created, and never again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What deploying means to one job; ``fields`` names what changes, ``why`` says why it is not to be touched."""
+    """What deploying means to one job: the ``changes`` to its fields, or ``why`` it is not to be touched."""
 
     name: str
     what: What
-    fields: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
     why: str | None = None
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the fields that change, as the contract spells them; parts with a dot."""
+        return tuple(change.field for change in self.changes)
 
     @property
     def writes(self) -> bool:
@@ -44,9 +51,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What deploying some jobs would do, in the order that they were given in."""
+    """What deploying some jobs would do, in the order that they were given in; ``kept``: those that were not given."""
 
     steps: tuple[Step, ...]
+    kept: tuple[Step, ...] = ()
 
     @property
     def changes(self) -> tuple[Step, ...]:
@@ -60,6 +68,10 @@ class Plan:
             for step in self.steps
             if step.what == "foreign"
         )
+
+    def kept_warnings(self) -> tuple[str, ...]:
+        """One sentence for each job that the program no longer has."""
+        return tuple(f"job {step.name} is {step.why}" for step in self.kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +105,22 @@ def wanted_specs(specs: Mapping[str, Spec], managed_by: str, namespace: str) -> 
 def make_plan(view: View, wanted: Mapping[str, Mapping[str, object]]) -> Plan:
     """Compare definitions with those in force, by what they mean."""
     specs = {name: parse_spec(name, document, view.namespace) for name, document in wanted.items()}
-    return Plan(tuple(_step(view.jobs.get(name), name, spec) for name, spec in specs.items()))
+    steps = tuple(_step(view.jobs.get(name), name, spec) for name, spec in specs.items())
+    return Plan(steps, tuple(_kept(view, specs)))
+
+
+def _kept(view: View, specs: Mapping[str, JobSpec]) -> Iterator[Step]:
+    """The jobs that the program has no longer. Those of a newer revision it does not have yet."""
+    ours = {spec.managed_by for spec in specs.values()}
+    revision = max((spec.revision or 0 for spec in specs.values()), default=0)
+    option = namespace_option(view.namespace)
+    for name, job in view.jobs.items():
+        known = job.coming
+        newer = known is not None and (known.revision or 0) > revision
+        if known is not None and known.managed_by in ours and name not in specs and not newer:
+            goes_on = "" if job.state == "finished" else "; it goes on firing"
+            why = f"not in the app any more{goes_on}: kadence delete {name}{option}"
+            yield Step(name, "kept", why=why)
 
 
 def _step(job: JobView | None, name: str, wanted: JobSpec) -> Step:
@@ -105,30 +132,8 @@ def _step(job: JobView | None, name: str, wanted: JobSpec) -> Step:
     if known.revision is not None and (wanted.revision or 0) < known.revision:
         mine = "no revision" if wanted.revision is None else f"revision {wanted.revision}"
         return Step(name, "stale", why=f"{mine} is older than {known.revision}, which is in force")
-    changed = tuple(_differing(known, wanted))
+    changed = differing(known, wanted)
     return Step(name, "changed", changed) if changed else Step(name, "unchanged")
-
-
-def _differing(known: JobSpec, wanted: JobSpec) -> Iterator[str]:
-    """The names of the fields that differ, as the contract spells them; parts with a dot."""
-    for name in ("schedule", "start", "end"):
-        if getattr(known.timing, name) != getattr(wanted.timing, name):
-            yield name
-    for field in fields(JobSpec):
-        if field.name == "timing" or field.name in _NEVER_COMPARED:
-            continue
-        before, after = getattr(known, field.name), getattr(wanted, field.name)
-        if before == after:
-            continue
-        parts = [] if field.name == "payload" else list(_parts(before, after))
-        yield from (f"{field.name}.{part}" for part in parts) if parts else (field.name,)
-
-
-def _parts(before: Any, after: Any) -> Iterator[str]:  # noqa: ANN401  the value of any field
-    if is_dataclass(before) and type(before) is type(after):
-        for field in fields(before):
-            if getattr(before, field.name) != getattr(after, field.name):
-                yield field.name
 
 
 def refuse_foreign(plan: Plan) -> None:
@@ -144,7 +149,7 @@ def as_it_came_out(plan: Plan, written: Iterable[Written]) -> tuple[Plan, tuple[
     done = tuple(written)
     late = {one.name: one.error for one in done if one.fate == "rejected" and (one.error or "").startswith(_STALE)}
     steps = tuple(
-        replace(step, what="stale", fields=(), why=late[step.name]) if step.name in late else step
+        replace(step, what="stale", changes=(), why=late[step.name]) if step.name in late else step
         for step in plan.steps
     )
-    return Plan(steps), tuple(one for one in done if one.name not in late)
+    return Plan(steps, plan.kept), tuple(one for one in done if one.name not in late)
