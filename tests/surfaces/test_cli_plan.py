@@ -60,9 +60,11 @@ def test_a_plan_as_a_table(log: MemoryLog) -> None:
     assert result.stdout.splitlines() == [
         "JOB     WHAT       FIELDS",
         "new     created",
-        "other   changed    "
-        + "schedule: every 2h -> every 1h, timeout: 5m -> none, "
-        + 'target.headers: none -> {"kadence-app":"billing"}, managed_by: none -> billing, revision: none -> 3',
+        (
+            "other   changed    "
+            "schedule: every 2h -> every 1h, timeout: 5m -> none, "
+            'target.headers: none -> {"kadence-app":"billing"}, managed_by: none -> billing, revision: none -> 3'
+        ),
         "same    unchanged",
         "theirs  foreign    it is managed by shipping",
         "newer   stale      revision 3 is older than 4, which is in force",
