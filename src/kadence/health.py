@@ -69,7 +69,7 @@ class HealthServer:
         self.port: int = self._server.server_address[1]
         """The port that was taken."""
         if port not in {0, self.port}:
-            _log.warning("port %d is taken, so port %d is used", port, self.port)
+            _log.info("port %d is taken, so port %d is used", port, self.port)
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:

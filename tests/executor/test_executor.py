@@ -453,3 +453,14 @@ def test_without_topics_it_says_what_to_do() -> None:
     with pytest.raises(ConfigurationError, match="kadence topics init"):
         Executor(app, Settings(namespace=NS), log=log, health=False).start()
     assert not [one for one in threading.enumerate() if one.name.startswith("kadence")]
+
+
+def test_an_executor_whose_topics_have_vanished_is_not_ready(place: Place) -> None:
+    app = App("billing")
+    app.job("tick", every="1h")(lambda: None)
+    executor = place.executor(app)
+    until(lambda: executor.not_ready() is None)
+    place.log.delete(f"{NS}.outcomes")
+    assert executor._history is not None
+    executor._history._look(place.log.reader())
+    assert f"topic {NS}.outcomes does not exist; create it with: kadence topics init" in (executor.not_ready() or "")

@@ -114,7 +114,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"target": {"headers": {"kadence-app": "x"}}}, "job tick: the header kadence-app is the app's own; leave it out"),
     ({"managed_by": "me"}, "job tick: managed_by is the app's to give"),
     ({"revision": 7}, "job tick: revision is the app's to give"),
-    ({"payload": {1, 2}}, "job tick: Object of type set is not JSON serializable"),
+    ({"payload": {1, 2}}, "job tick: payload: must be JSON (objects, lists, strings, numbers, true, false, null)"),
     ({"start": datetime(2030, 1, 1)}, "job tick: the time 2030-01-01 00:00:00 has no time zone"),  # noqa: DTZ001
     ({"timeout": timedelta(-1)}, "job tick: the duration -1 day, 0:00:00 must not be negative"),
     ({"concurrency": 0}, "job tick: concurrency must be a whole number from 1 on, not 0"),
@@ -260,6 +260,8 @@ def test_a_decorator_without_a_name_is_told_what_it_takes() -> None:
     job: Any = App("billing").job
     with pytest.raises(ConfigurationError, match="job takes a name and a schedule"):
         job(nothing)
+    with pytest.raises(ConfigurationError, match="job takes a name and a schedule"):
+        job(every="1s")
 
 
 def test_a_name_is_checked() -> None:

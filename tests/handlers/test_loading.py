@@ -53,6 +53,7 @@ WRONG = [
     ("kadence_story:number", "kadence_story:number is a int, and a kadence.App is needed"),
     ("kadence_story", "'kadence_story' names no app: write module:attribute, as in kadence_story:app"),
     ("jobs/kadence_story.py:billing", "names no app: write module:attribute, as in jobs.kadence_story:billing"),
+    ("kadence_story.py:billing", "names no app: write module:attribute, as in kadence_story:billing"),
     (":app", "':app' names no app: write module:attribute, as in jobs:app"),
     ("kadence_story_no:app", "there is no module kadence_story_no in "),
     ("kadence_story_no.jobs:app", "run this where kadence_story_no is"),

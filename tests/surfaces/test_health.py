@@ -118,6 +118,7 @@ def test_a_port_that_is_taken_gives_way_unless_it_was_chosen(
         ConfigurationError, match=f"port {server.port} is taken; choose another with KADENCE_METRICS_PORT"
     ):
         worker.server(server.port)
+    caplog.set_level(logging.INFO)
     other = worker.server(server.port, explicit=False)
     other.start()
     try:
@@ -125,8 +126,9 @@ def test_a_port_that_is_taken_gives_way_unless_it_was_chosen(
         assert _ask(other, "/livez")[0] == 200
     finally:
         other.stop()
-    [warning] = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert warning.getMessage() == f"port {server.port} is taken, so port {other.port} is used"
+    [told] = [record for record in caplog.records if "is taken" in record.message]
+    assert told.getMessage() == f"port {server.port} is taken, so port {other.port} is used"
+    assert told.levelno == logging.INFO
 
 
 def test_an_address_that_is_not_ours_is_a_configuration_error(worker: _Worker) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kadence import foreground
 from kadence.executor.executor import Executor, collect_less
 from kadence.health import HealthServer
+from kadence.log.topics import counted
 from kadence.worker.worker import Worker
 
 if TYPE_CHECKING:
     from kadence.cli.context import Invocation
     from kadence.handlers.app import App
     from kadence.settings import Settings
+
+_NAMED: Final = 5
 
 _log = logging.getLogger("kadence.deploy")
 
@@ -33,9 +36,19 @@ class Deployment:
         """Deploy. That no worker confirms it is no reason not to run: it is recorded, and comes into force."""
         with self._invocation.client() as client:
             deployed = client.deploy(self._app.specs(), self._app.name)
-        for step in deployed.plan.steps:
+        steps = deployed.plan.steps
+        for step in steps:
             if step.what != "unchanged":
                 _log.info("job %s: %s", step.name, step.what)
+        waiting = [one.name for one in deployed.written if one.fate == "recorded"]
+        if waiting:
+            _log.warning(
+                "no worker has confirmed %s (%s): recorded, and in force once a worker runs (kadence worker)",
+                counted(len(waiting), "definition"),
+                ", ".join(waiting[:_NAMED]) + (", …" if len(waiting) > _NAMED else ""),
+            )
+        if steps and all(step.what == "foreign" for step in steps):
+            _log.error("no job of app %s is its own, so it has nothing to run: see the warnings", self._app.name)
 
     def stop(self) -> None:
         """Nothing is open."""

@@ -280,8 +280,12 @@ def _headers(value: object) -> tuple[tuple[str, str], ...]:
 
 
 def json_payload(value: object) -> Payload:
-    """Any JSON value as it will be sent. Raises `InvalidError` where that takes more than `MAX_PAYLOAD`."""
-    data = compact_json(value)
+    """Any JSON value as it will be sent. Raises `InvalidError` for what is none, or takes more than `MAX_PAYLOAD`."""
+    try:
+        data = compact_json(value)
+    except TypeError as error:
+        msg = f"must be JSON (objects, lists, strings, numbers, true, false, null): {error}"
+        raise InvalidError(msg) from None
     if len(data) > MAX_PAYLOAD:
         msg = f"has {len(data)} bytes with its numbers written out; the most is {MAX_PAYLOAD}"
         raise InvalidError(msg)

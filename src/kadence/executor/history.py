@@ -10,7 +10,8 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
 from kadence.domain.stimulus import Outcome
-from kadence.errors import LogError, UnreachableError
+from kadence.errors import KadenceError, LogError, UnreachableError
+from kadence.log.topics import init_command
 from kadence.wire.outcome import FINAL, decode
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class History:
         self.trouble: str | None = None
         """Why the brokers do not answer, or None. It is asked of them all the time."""
         self._log = log
+        self._namespace = namespace
         self._topic = f"{namespace}.outcomes"
         self._asked: SimpleQueue[tuple[Partition, int] | None] = SimpleQueue()
         self._stopping = threading.Event()
@@ -79,13 +81,18 @@ class History:
             reader.close()
 
     def _look(self, reader: LogReader) -> None:
-        """Whether a broker answers."""
+        """Whether a broker answers, and has the topics still."""
+        topics = (f"{self._namespace}.executions", self._topic)
         try:
-            reader.partitions(self._topic, _ANSWER_SECONDS)
-        except LogError as error:
+            gone = [topic for topic in topics if not reader.partitions(topic, _ANSWER_SECONDS)]
+        except KadenceError as error:
             self.trouble = str(error)
-        else:
-            self.trouble = None
+            return
+        known = self.trouble
+        told = f"topic {' and '.join(gone)} does not exist; create it with: {init_command(self._namespace)}"
+        self.trouble = told if gone else None
+        if gone and known != told:
+            logger.error("%s", told)
 
     def _answer(self, reader: LogReader, partition: Partition, since: int) -> None:
         while not self._stopping.is_set() and not partition.gone:

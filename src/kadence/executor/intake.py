@@ -50,6 +50,8 @@ _COMMIT_EVERY: Final = 1_000
 _LAST_WORDS: Final = 1_000
 """Milliseconds that a run which was cancelled has to say something of its own."""
 _NAMED: Final = 5
+_LASTING: Final = 30_000
+"""Milliseconds for which commits of a partition are refused before anybody is told."""
 
 
 class Intake:
@@ -91,6 +93,7 @@ class Intake:
         self._handed_back = False
         self._partitions: dict[int, Partition] = {}
         self._answers: deque[Work] = deque()
+        self._refused: dict[int, int] = {}
         self._again: list[tuple[int, int, Work]] = []
         self._sent_again = 0
         self._pause = Event()  # never set: something to wait on
@@ -317,10 +320,22 @@ class Intake:
         try:
             consumer.commit(new)
         except UnreachableError as error:
-            logger.warning("what is finished is not committed yet: %s", error)
+            self._not_committed(new, error)
             return
+        self._refused.clear()
         for partition in partitions:
             partition.committed = new.get(partition.number, partition.committed)
+
+    def _not_committed(self, new: Mapping[int, int], error: UnreachableError) -> None:
+        """Each rebalance refuses a commit or two. It is worth a warning, each 30 s, where it lasts."""
+        now = self._clock.monotonic()
+        self._refused = {number: self._refused.get(number, now) for number in new}
+        lasting = [number for number, since in self._refused.items() if now - since >= _LASTING]
+        if lasting:
+            self._refused.update(dict.fromkeys(lasting, now))
+            logger.warning("what is finished of partitions %s is not committed: %s", sorted(lasting), error)
+        else:
+            logger.debug("what is finished is not committed yet: %s", error)
 
     # --- letting go --------------------------------------------------------------------------------------
 

@@ -138,7 +138,7 @@ class App:
     ) -> Callable[[F], F]: ...
 
     def job(
-        self, name: str, *, concurrency: int | None = None, ordered: bool = False, **given: Any
+        self, name: str = "", *, concurrency: int | None = None, ordered: bool = False, **given: Any
     ) -> Callable[[F], F]:
         """Declare the decorated function, plain or async, as what job ``name`` does; it stays what it was.
 
@@ -194,7 +194,7 @@ def load_app(place: str) -> App:
 
 
 def _check_name(name: object) -> None:
-    if callable(name):
+    if callable(name) or name == "":
         raise ConfigurationError('job takes a name and a schedule, as @app.job("invoices.daily", every="1h")')
     try:
         job_name(name)

@@ -19,7 +19,12 @@ T = TypeVar("T")
 def find_app(place: str, kind: type[T]) -> T:
     """The object of that kind at ``module:attribute``. Raises `SettingsError`."""
     module_name, _, attribute = place.partition(":")
-    if not attribute or not all(part.isidentifier() for part in (*module_name.split("."), *attribute.split("."))):
+    is_file = module_name.endswith(".py")
+    if (
+        is_file
+        or not attribute
+        or not all(part.isidentifier() for part in (*module_name.split("."), *attribute.split(".")))
+    ):
         meant = module_name.removesuffix(".py").replace("/", ".").strip(".")
         raise SettingsError(
             f"{place!r:.200} names no app: write module:attribute, as in {meant or 'jobs'}:{attribute or 'app'}"
