@@ -479,5 +479,11 @@ def test_an_errored_job_shows_its_failures_and_when_it_is_tried_again() -> None:
     assert (detail["breaker"]["probe_at"], detail["breaker"]["probes"]) == (format_time(told.now + HOUR), 2)
     shown = run("get", "a", log=log).stdout
     assert "failures      2 in a row" in shown
-    assert f"probe at      {format_time(told.now + HOUR)}, after 2 that failed" in shown
+    later = "by itself (2 such tries failed); sooner: kadence resume a --namespace ns"
+    assert f"next try      {format_time(told.now + HOUR)}, {later}\n" in shown
+    letter = f"kadence dlq show {runs[-1][0]} --namespace ns"
+    assert f"more          kadence runs a --failed --namespace ns; {letter}\n" in shown
+    own.streak = Streak(runs, "E: no", Trouble(told.now, "E: no"))
+    told.raw("state", b"job/a", encode_job(own), shard)
+    assert "next try      none by itself: kadence resume a --namespace ns\n" in run("get", "a", log=log).stdout
     assert "last error    E: no" in shown

@@ -11,6 +11,7 @@ from kadence.cli.context import Invocation, connection_options
 from kadence.cli.output import note, print_json, print_pairs, print_table, schedule_text
 from kadence.cli.signs import warn_of_silence
 from kadence.cli.values import output_option
+from kadence.log.topics import namespace_option
 from kadence.view.documents import (
     age_text,
     end_text,
@@ -72,17 +73,30 @@ def get_command(invocation: Invocation, name: str, output: Output) -> None:
     if output == "json":
         print_json(job_detail(job))
     else:
-        print_pairs(_described(job))
+        print_pairs(_described(job, client.namespace))
         warn_of_silence([job], client.namespace, invocation.clock.wall())
 
 
 def _runs(job: JobView) -> list[tuple[str, str]]:
-    streak = None if job.own is None else job.own.streak
-    failed = f", after {streak.probes} that failed" if streak is not None and streak.probes else ""
     return [
-        ("probe at", "" if streak is None or streak.probe_at is None else f"{time_text(streak.probe_at)}{failed}"),
         ("last success", time_text(job.last_success) or ""),
         ("open runs", "\n".join(map(_open_run, job.open_runs))),
+    ]
+
+
+def _errored(job: JobView, option: str) -> list[tuple[str, str]]:
+    """When a job that its breaker has stopped is tried again, and where there is more of it."""
+    streak = None if job.own is None else job.own.streak
+    if streak is None or streak.tripped is None:
+        return []
+    resume = f"kadence resume {job.name}{option}"
+    tries = "1 such try" if streak.probes == 1 else f"{streak.probes} such tries"
+    failed = f" ({tries} failed)" if streak.probes else ""
+    again = f"{time_text(streak.probe_at)}, by itself{failed}; sooner: {resume}"
+    letter = f"; kadence dlq show {streak.failed[-1][0]}{option}" if streak.failed else ""
+    return [
+        ("next try", f"none by itself: {resume}" if streak.probe_at is None else again),
+        ("more", f"kadence runs {job.name} --failed{option}{letter}"),
     ]
 
 
@@ -94,7 +108,7 @@ def _open_run(run: Run) -> str:
     return f"{run.id}  {run.status}: {', '.join(told)}"
 
 
-def _described(job: JobView) -> list[tuple[str, str]]:
+def _described(job: JobView, namespace: str) -> list[tuple[str, str]]:
     own = job.own
     pause = None if own is None else own.pause
     streak = None if own is None else own.streak
@@ -119,6 +133,7 @@ def _described(job: JobView) -> list[tuple[str, str]]:
         pairs.append(("failures", f"{job.failures} in a row" if job.failures else ""))
         pairs.append(("failed runs", "\n".join(run for run, _ in streak.failed)))
         pairs.append(("last error", streak.last_error or ""))
+    pairs += _errored(job, namespace_option(namespace))
     pairs += _runs(job)
     if own is not None and own.rejection is not None:
         pairs.append(("rejected", f"the record at offset {own.rejection.offset}: {own.rejection.error}"))
