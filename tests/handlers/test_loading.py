@@ -88,6 +88,24 @@ def test_a_module_that_cannot_be_imported_says_where(here: Path, text: str, mess
     )
 
 
+def test_the_lines_that_led_to_it_are_told(here: Path) -> None:
+    story, conf = here / "kadence_story.py", here / "kadence_story_conf.py"
+    story.write_text("def load():\n    import kadence_story_conf\n\nload()\n")
+    led = f" (called from {story}, line 2, in load; {story}, line 4): "
+    for text, place, what in (
+        (
+            "def get(): {}['x']\nget()",
+            f"{conf}, line 1, in get (called from {conf}, line 2;{led[13:]}",
+            "KeyError: 'x'",
+        ),
+        ("x = (", f"{conf}, line 1{led}", "SyntaxError: '(' was never closed"),
+    ):
+        conf.write_text(text)
+        with pytest.raises(SettingsError) as raised:
+            load_app("kadence_story:app")
+        assert str(raised.value) == f"module kadence_story cannot be imported: {place}{what}"
+
+
 def test_a_module_of_handlers_loads_no_kafka_client(here: Path) -> None:
     (here / "kadence_story.py").write_text(GOOD)
     program = "import sys, kadence_story; sys.exit(bool({'confluent_kafka', 'pydantic_settings'} & sys.modules.keys()))"

@@ -24,6 +24,10 @@ for name in ("new", "other", "same", "theirs", "newer"):
     app.job(name, every="1h")(lambda: None)
 empty = App("empty")
 """
+CHANGED = (
+    "schedule: every 2h -> every 1h, timeout: 5m -> none, "
+    'target.headers: none -> {"kadence-app":"billing"}, managed_by: none -> billing, revision: none -> 3'
+)
 JOBS = """
 - {name: other, schedule: {every: 2h}, timeout: 5m}
 - {name: same, schedule: {every: 1h}, managed_by: billing, revision: 3, target: {headers: {kadence-app: billing}}}
@@ -60,11 +64,7 @@ def test_a_plan_as_a_table(log: MemoryLog) -> None:
     assert result.stdout.splitlines() == [
         "JOB     WHAT       FIELDS",
         "new     created",
-        (
-            "other   changed    "
-            "schedule: every 2h -> every 1h, timeout: 5m -> none, "
-            'target.headers: none -> {"kadence-app":"billing"}, managed_by: none -> billing, revision: none -> 3'
-        ),
+        f"other   changed    {CHANGED}",
         "same    unchanged",
         "theirs  foreign    it is managed by shipping",
         "newer   stale      revision 3 is older than 4, which is in force",
@@ -126,6 +126,13 @@ def test_a_program_that_is_not_right_is_a_usage_error(tmp_path: Path) -> None:
         f"kadence: module kadence_story cannot be imported: {program}, line 3: job tick: "
         "unknown field 'evry' in a job; did you mean 'every'?\n"
     )
+
+
+def test_verbose_shows_no_frame_of_what_reads_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "kadence_story.py").write_text("def f():\n    1 / 0\nf()\n")
+    told = run("plan", "kadence_story:app", "-v", log=a_log()).stderr
+    assert ("Traceback" in told, "in f" in told, "ZeroDivisionError" in told) == (True, True, True)
+    assert ("click" in told, "importlib" in told and "<frozen" in told) == (False, False)
 
 
 def test_topics_that_are_not_there_are_said() -> None:

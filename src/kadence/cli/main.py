@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import traceback
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +14,7 @@ from typing_extensions import override
 from kadence import __version__
 from kadence.cli.context import Invocation, connection_options
 from kadence.cli.reach import why_unreachable
+from kadence.cli.trace import trace_text
 from kadence.errors import (
     InvalidSpecError,
     KadenceError,
@@ -101,7 +101,7 @@ class Verbs(click.Group):
             return super().invoke(ctx)
         except KadenceError as error:
             if ctx.ensure_object(Invocation).verbose:
-                click.echo(traceback.format_exc(), err=True, nl=False)
+                click.echo(trace_text(error), err=True, nl=False)
             click.echo(f"kadence: {_sentence(error, ctx.ensure_object(Invocation))}", err=True)
             ctx.exit(exit_code(error))
         except KeyboardInterrupt:
@@ -158,8 +158,8 @@ def main() -> None:
     cli(prog_name="kadence")
 
 
-def _explain(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _explain(kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
     """One sentence for what nobody foresaw."""
     if "-v" in sys.argv or "--verbose" in sys.argv:
-        traceback.print_exception(kind, error, trace)
+        click.echo(trace_text(error), err=True, nl=False)
     click.echo(f"kadence: failed unexpectedly with {kind.__name__}: {error}; -v shows where", err=True)

@@ -60,16 +60,25 @@ def _import(name: str) -> ModuleType:
 
 
 def _failed(name: str, error: BaseException) -> str:
-    """What went wrong in the user's module, and where: the innermost line that is none of kadence's or Python's own."""
+    """What went wrong in the user's module, and where: the innermost line of the user's, and those that led to it."""
     what = str(error) if isinstance(error, KadenceError) else traceback.format_exception_only(error)[-1].strip()
-    if isinstance(error, SyntaxError):
-        return f"module {name} cannot be imported: {error.filename}, line {error.lineno}: {what}"
     frames = traceback.extract_tb(error.__traceback__)
     outside = [one for one in frames if not one.filename.startswith((_OURS, "<frozen"))]
-    own = [one for one in outside if not one.filename.startswith(_PYTHON)] or outside
-    where = f"{own[-1].filename}, line {own[-1].lineno}: " if own else ""
-    return f"module {name} cannot be imported: {where}{what}"
+    led = [_place(one) for one in reversed(outside) if not one.filename.startswith(_PYTHON)]
+    if isinstance(error, SyntaxError):  # its own line never ran, and is no frame
+        led.insert(0, f"{error.filename}, line {error.lineno}")
+    elif not led:
+        led = [_place(one) for one in outside[-1:]]
+    came = f" (called from {'; '.join(led[1:_PLACES])})" if led[1:] else ""
+    return f"module {name} cannot be imported: {led[0] + came + ': ' if led else ''}{what}"
 
 
+def _place(frame: traceback.FrameSummary) -> str:
+    inside = "" if frame.name == "<module>" else f", in {frame.name}"
+    return f"{frame.filename}, line {frame.lineno}{inside}"
+
+
+_PLACES = 8
+"""So many at most: a recursion says the same again and again."""
 _OURS = str(Path(__file__).parents[1])
 _PYTHON = str(Path(traceback.__file__).parent)
