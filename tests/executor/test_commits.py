@@ -41,7 +41,7 @@ def test_a_commit_that_is_refused_is_news_when_it_lasts(caplog: pytest.LogCaptur
     unused: Any = SimpleNamespace(lanes={})
     intake = Intake(
         "billing",
-        exclusive=False,
+        group="",
         clock=clock,
         loop=loop,
         dispatcher=unused,
