@@ -41,6 +41,7 @@ class Owner:
         self._reader = log.reader()
         self._reader.assign(f"{NS}.control", 0, EARLIEST)
         self._stopping = threading.Event()
+        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run)
 
     def catch_up(self) -> None:
@@ -77,6 +78,10 @@ class Owner:
                     self._step(shard, change, [])
 
     def _step(self, shard: Shard, stimulus: Change | Outcome | TargetChanged, refused: list[tuple[int, str]]) -> None:
+        with self._lock:  # a test reports outcomes while the thread applies what it wrote
+            self._decide(shard, stimulus, refused)
+
+    def _decide(self, shard: Shard, stimulus: Change | Outcome | TargetChanged, refused: list[tuple[int, str]]) -> None:
         shard.step(stimulus, self._clock.wall())
         decision, book = shard.take(), shard.book
         refused += [(refusal.offset, refusal.error) for refusal in decision.refusals]
