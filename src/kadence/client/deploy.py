@@ -118,7 +118,7 @@ def _kept(view: View, specs: Mapping[str, JobSpec]) -> Iterator[Step]:
         known = job.coming
         newer = known is not None and (known.revision or 0) > revision
         if known is not None and known.managed_by in ours and name not in specs and not newer:
-            goes_on = "" if job.state == "finished" else "; it goes on firing"
+            goes_on = "; it goes on firing" if job.state in {"running", "pending"} else ""
             why = f"not in the app any more{goes_on}: kadence delete {name}{option}"
             yield Step(name, "kept", why=why)
 

@@ -61,7 +61,7 @@ class Looking:
         return found[-1]
 
     def runs(self, *jobs: str) -> list[RunView]:
-        """The runs of some jobs (none: all) as `Client.runs` shows them, the one heard of last at the end."""
+        """The runs of some jobs (none: all) as `Client.runs` shows them, the one begun last at the end."""
         return list(self.client.runs(jobs, since=self._begun))
 
     def events(self, name: str | None = None) -> list[Event]:
