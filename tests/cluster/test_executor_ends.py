@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from kadence.clock import SystemClock
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -64,11 +66,24 @@ def test_an_executor_that_is_to_stop_finishes_what_runs_and_hands_back_what_wait
 def test_a_run_that_is_not_finished_in_time_is_handed_back(stage: Stage, tmp_path: Path) -> None:
     go = tmp_path / "go"
     _begin(stage, go, KADENCE_EXECUTOR_DRAIN="0.2")
-    one = stage.workers[-1]
+    one, clock = stage.workers[-1], SystemClock()
+    begin = clock.monotonic()
     one.terminate()
     assert one.await_end() == 0
+    assert clock.monotonic() - begin < 4_500  # the drain, 3 s for the rest, and Python's own end
     assert _ended(stage) == []
     go.touch()
     stage.executor("two", _APP, {"GO": str(go)})
     stage.until("both have ended", lambda: len(_ended(stage)) == 2)
     assert _ended(stage) == [("waiting!first", "succeeded", "two"), ("waiting!second", "succeeded", "two")]
+
+
+def test_a_second_signal_ends_the_waiting(stage: Stage, tmp_path: Path) -> None:
+    _begin(stage, tmp_path / "go", KADENCE_EXECUTOR_DRAIN="600")
+    one = stage.workers[-1]
+    one.terminate()
+    stage.until("it waits", lambda: "stopping: waiting up to 600 s for 1 run: waiting!first" in one.said)
+    one.terminate()
+    assert one.await_end() == 0
+    assert one.said.count("is given to another executor, which begins it anew") == 1
+    assert _ended(stage) == []
