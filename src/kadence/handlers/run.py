@@ -54,8 +54,9 @@ class Run(Generic[T_co]):
     ``id`` names the run and is the same in every attempt: the key to make an effect idempotent by. ``firing`` names
     this attempt (the execution's ``ce_id``). ``due`` is the due time, for a run that was triggered the time of that.
     ``attempt`` counts from 1. ``deadline`` is when ``timeout`` ends the attempt (None: never), ``cancelled`` is set
-    when it should stop: past the deadline, or because its executor shuts down. ``cause`` is ``schedule``,
-    ``catch_up``, ``backfill``, ``trigger``, ``retry`` or ``probe``. Both times are aware (UTC).
+    when it should stop: past the deadline, or because its executor shuts down or hands it over. Nobody takes a plain
+    return for a success then: the run is begun anew elsewhere, unless it raises `Snooze` or `Cancel`. ``cause`` is
+    ``schedule``, ``catch_up``, ``backfill``, ``trigger``, ``retry`` or ``probe``. Both times are aware (UTC).
     """
 
     # Written out: with slots=True a dataclass is made twice, and Run[Invoice](…) fails on Python 3.11.
