@@ -216,7 +216,9 @@ class Dispatcher:
         if execution.expires is not None and execution.expires <= now:
             self._settle(work, "expired")
             return None
-        if self._gate is None or now - execution.timestamp <= WAITED or execution.cause in ASKED_FOR or work.judged:
+        # A clock that is behind the broker's knows of nothing that it has waited: that is looked at, too.
+        waited = not -WAITED <= now - execution.timestamp <= WAITED
+        if self._gate is None or not waited or execution.cause in ASKED_FOR or work.judged:
             return self._start(work, lane.handler, now)
         verdict = self._gate.verdict(lane.handler.name)
         if verdict is None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from kadence.errors import KadenceError, LogError, UnreachableError
 from kadence.executor.execution import read_execution
 from kadence.executor.partition import Partition
+from kadence.executor.skew import Skew
 from kadence.executor.work import Stage, Work
 from kadence.log.topics import counted
 
@@ -99,6 +100,7 @@ class Intake:
         self._pause = Event()  # never set: something to wait on
         self._breaths = 0
         self._stranger_at: int | None = None
+        self.skew = Skew(clock)
         self._last: list[Work] = []
         self._committed_at = clock.monotonic()
 
@@ -111,7 +113,7 @@ class Intake:
     def problem(self) -> str | None:
         """What it waits for before it runs anything, or None."""
         unread = sorted(one.number for one in list(self._partitions.values()) if one.unread is not None)
-        return f"reading the outcomes of partitions {unread}" if unread else None
+        return f"reading the outcomes of partitions {unread}" if unread else self.skew.problem
 
     def step(self, consumer: LogConsumer) -> None:
         """Poll once, and do what has come up. Raises `ConfigurationError`, `LogError`."""
@@ -285,11 +287,11 @@ class Intake:
 
     def _settle(self, *, again: bool = False) -> None:
         """Look at what the log has answered; ``again``: also what is not ours any more is sent again."""
-        answers = self._answers
+        answers, answer = self._answers, None
         while answers:
             work = answers.popleft()
-            partition = work.partition
-            if not isinstance(work.answer, LogError):
+            partition, answer = work.partition, work.answer
+            if not isinstance(answer, LogError):
                 work.finished = True
                 partition.works.pop(work.execution.offset, None)
                 partition.ledger.finish(work.execution.offset)
@@ -297,6 +299,8 @@ class Intake:
                 self._sent_again += 1
                 at = self._clock.monotonic() + self._outcomes.wait(work)
                 heappush(self._again, (at, self._sent_again, work))
+        if answer is not None and not isinstance(answer, LogError):
+            self.skew.compare(answer)
         while self._again and self._again[0][0] <= self._clock.monotonic():
             work = heappop(self._again)[2]
             if again or not work.partition.gone:
