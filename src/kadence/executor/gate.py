@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 FRESH: Final = 1_000
 """Milliseconds for which an answer stands: as long as a run may wait without being asked about at all."""
-_AGEING: Final = 400
+_AGEING: Final = 700
 """Milliseconds after which one that is used is renewed meanwhile, so that a long backlog need not stop for it."""
 _PATIENCE: Final = 5.0
 _BARRED: Final = frozenset({"paused", "errored"})
@@ -36,7 +36,8 @@ class Gate:
         """Nothing is opened before the first question."""
         self._clock = clock
         self._view = LiveView(log, namespace, jobs, clock)
-        self._verdicts: dict[str, tuple[int, str | None]] = {}
+        self._verdicts: dict[str, tuple[int, tuple[str | None]]] = {}
+        self._looking = False
         self._asked: set[str] = set()
         self._lock = threading.Lock()
         self._news = threading.Event()
@@ -55,9 +56,9 @@ class Gate:
         if known is None:
             return None
         age = self._clock.monotonic() - known[0]
-        if age > _AGEING and job not in self._asked:
+        if age > _AGEING and not self._looking and job not in self._asked:
             self.ask(job)
-        return known[1:] if age <= FRESH else None
+        return known[1] if age <= FRESH else None
 
     def ask(self, job: str) -> None:
         """Have it found out."""
@@ -86,8 +87,10 @@ class Gate:
                     jobs, self._asked = self._asked, set()
                 if jobs:
                     asked = self._clock.monotonic()
-                    found = self._look(jobs)
-                    self._verdicts.update({job: (asked, why) for job, why in found.items()})
+                    self._looking = True
+                    found = self._look({*jobs, *self._verdicts})  # one look at the log is enough for all of them
+                    self._verdicts.update({job: (asked, (why,)) for job, why in found.items()})
+                    self._looking = False
                     self._heard(found, asked)
         finally:
             self._view.close()
