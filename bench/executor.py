@@ -40,6 +40,8 @@ _SHARDS: Final = 12
 _BATCH: Final = 500
 
 app = App("bench", defaults={"breaker": {"failures": 0}})
+unasked = App("bench", defaults={"breaker": {"failures": 0}}, run_paused_backlog=True)
+"""The same, but that it does not look whether the job of a run that waited is paused: nor does the bare client."""
 
 
 async def handler() -> None:
@@ -47,14 +49,15 @@ async def handler() -> None:
 
 
 for _number in range(_JOBS):
-    app.job(f"job-{_number:03d}", at="2100-01-01T00:00:00Z")(handler)
+    for _app in (app, unasked):
+        _app.job(f"job-{_number:03d}", at="2100-01-01T00:00:00Z")(handler)
 
 
-def measure(stage: Stage) -> tuple[float, float]:
-    """(the executor's runs per second, the yardstick's)."""
+def measure(stage: Stage, kind: str) -> tuple[float, float]:
+    """(the runs per second of an executor of this kind, the yardstick's)."""
     stage.topics(_SHARDS, read=[])
     backlog(stage.bootstrap_servers, stage.namespace)
-    return _rate(stage, "executor"), _rate(stage, "yardstick")
+    return _rate(stage, kind), _rate(stage, "yardstick")
 
 
 def _rate(stage: Stage, kind: str) -> float:
@@ -192,7 +195,9 @@ def main() -> None:
     from kadence.executor.executor import Executor  # noqa: PLC0415
     from kadence.settings import Settings  # noqa: PLC0415
 
-    Executor(app, Settings(bootstrap_servers=servers, namespace=namespace), health=False).run()
+    Executor(
+        app if kind == "executor" else unasked, Settings(bootstrap_servers=servers, namespace=namespace), health=False
+    ).run()
 
 
 if __name__ == "__main__":
