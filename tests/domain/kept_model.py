@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ Doc = dict[str, Any]
 
 
 @dataclass
-class Kept:
+class Kept(ABC):
     """Jobs, and what keeps them. Due times are ``kept``, or ``waiting`` to run, or in a ``queue`` to catch up on."""
 
     now: int
@@ -24,9 +25,9 @@ class Kept:
     problems: dict[str, str] = field(default_factory=dict)
     said: list[tuple[Any, ...]] = field(default_factory=list)
 
+    @abstractmethod
     def run_due(self, name: str, due: int, cause: str) -> None:
         """Fire one due time."""
-        raise NotImplementedError
 
     # --- what keeps a job from firing --------------------------------------------------------------------
 
